@@ -1,0 +1,29 @@
+"""physlayer: differentiable physical layers in front of a network, and sweeps that say what they buy."""
+
+from physlayer.audit import MovementAudit, audit_gradients, parameter_groups
+from physlayer.base import PhysicalLayer, camera_cost, export_camera, physical_layers
+from physlayer.bit_budget import BitBudget
+from physlayer.bit_depth import BitDepth, effective_bits
+from physlayer.budget import allocate
+from physlayer.learned_step import LearnedStep
+from physlayer.response import Response
+from physlayer.staircase import SoftStaircase
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BitBudget",
+    "BitDepth",
+    "LearnedStep",
+    "MovementAudit",
+    "PhysicalLayer",
+    "Response",
+    "SoftStaircase",
+    "allocate",
+    "audit_gradients",
+    "camera_cost",
+    "effective_bits",
+    "export_camera",
+    "parameter_groups",
+    "physical_layers",
+]

@@ -1,0 +1,230 @@
+"""The contract of every physical layer: learned or fixed by the type of the value, exact in ``eval()``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from physlayer.bounds import Interval
+from physlayer.checks import check_images
+
+__all__ = ["PhysicalLayer", "Quantity", "camera_cost", "export_camera", "physical_layers"]
+
+EXPORT_LIMIT = 4096  # values written in full by `export()`; larger maps are summarised unless full=True
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is known of one physical quantity: its name, unit and admissible range."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+
+
+class PhysicalLayer(nn.Module):
+    r"""A piece of hardware in front of the network.
+
+    Subclasses call :meth:`register_physical` for each quantity and write ``forward``. The one rule is:
+    *a value wrapped in* ``nn.Parameter`` *is learned, a plain value is fixed*.
+
+    * ``train()`` may use a surrogate gradient; ``eval()`` is the hardware exactly.
+    * ``hard(x)`` is the ``eval()`` reading whatever the mode.
+    * ``physical()`` gives the values in physical units, ``export()`` the same as JSON with units.
+    * ``cost(shape)`` counts what one image costs: ``bits_per_image``, ``n_samples``, ``n_parameters``.
+
+    Shape:
+        ``(B, C, H, W)`` to ``(B, C', H', W')``; :meth:`output_shape` says which.
+
+    Example:
+        >>> class Attenuator(PhysicalLayer):
+        ...     def __init__(self, transmission):
+        ...         super().__init__()
+        ...         self.register_physical("transmission", transmission, unit="1", low=0.0, high=1.0)
+        ...     def forward(self, x):
+        ...         return self.transmission * x
+        >>> Attenuator(0.5)
+        Attenuator(transmission=0.5 (fixed))
+        >>> layer = Attenuator(nn.Parameter(torch.tensor(0.5)))
+        >>> layer
+        Attenuator(transmission=0.5 (learned, in (0, 1)))
+        >>> [name for name, _ in layer.named_parameters()]
+        ['parametrizations.transmission.original']
+        >>> layer.export()["quantities"]["transmission"]["value"]
+        0.5
+    """
+
+    is_physical_layer = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quantities: dict[str, Quantity] = {}
+
+    def register_physical(
+        self,
+        name: str,
+        value: float | Tensor | nn.Parameter,
+        *,
+        unit: str,
+        low: float = -math.inf,
+        high: float = math.inf,
+    ) -> None:
+        """Register one quantity: learned if ``value`` is an ``nn.Parameter``, else fixed.
+
+        Args:
+            name: attribute that holds the quantity, a whole word.
+            value: number or tensor, in ``unit``.
+            unit: physical unit; ``"1"`` for a ratio.
+            low: smallest admissible value (a learned one stays strictly above).
+            high: largest admissible value (a learned one stays strictly below).
+
+        Raises:
+            TypeError: if the value is not a real number or floating tensor.
+            ValueError: if the value is not finite or out of range.
+        """
+        learned = isinstance(value, nn.Parameter)
+        if isinstance(value, bool) or not isinstance(value, int | float | Tensor):
+            raise TypeError(f"Expected {name} to be a number, tensor or nn.Parameter, but got {type(value).__name__}.")
+        tensor = value if isinstance(value, Tensor) else torch.tensor(float(value))
+        if not tensor.is_floating_point():
+            if learned:
+                raise TypeError(f"Expected {name} to be floating to be learned, but got {tensor.dtype}.")
+            tensor = tensor.to(torch.get_default_dtype())
+        if tensor.numel() == 0 or not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"Expected {name} to be finite and not empty, but got {_summary(tensor)}.")
+        if not learned and not bool(((tensor >= low) & (tensor <= high)).all()):
+            raise ValueError(f"Expected {name} to lie in [{low:g}, {high:g}] {unit}, but got {_summary(tensor)}.")
+        self.quantities[name] = Quantity(name, unit, low, high)
+        if not learned:
+            self.register_buffer(name, tensor.detach().clone())
+            return
+        bound = Interval(low, high, name)
+        bound.right_inverse(tensor.detach())  # refuse before anything is registered
+        self.register_parameter(name, value)
+        if math.isfinite(low) or math.isfinite(high):
+            parametrize.register_parametrization(self, name, bound)
+
+    def learned(self) -> tuple[str, ...]:
+        """Names of the quantities that are learned."""
+        own = dict(self.named_parameters(recurse=True))
+        return tuple(n for n in self.quantities if n in own or f"parametrizations.{n}.original" in own)
+
+    def free_parameter(self, name: str) -> nn.Parameter:
+        """The leaf the optimiser moves for a learned quantity (θ behind the bound, or the value itself)."""
+        if parametrize.is_parametrized(self, name):
+            return self.parametrizations[name].original
+        return self._parameters[name]
+
+    def physical(self) -> dict[str, Tensor]:
+        """Values as the deployed hardware has them, detached, in the units of :attr:`quantities`."""
+        return {name: getattr(self, name).detach().clone() for name in self.quantities}
+
+    def hard(self, x: Tensor) -> Tensor:
+        """The reading of the deployable hardware, whatever mode the layer is in."""
+        flags = [(module, module.training) for module in self.modules()]
+        try:
+            self.eval()
+            return self(x)
+        finally:
+            for module, flag in flags:
+                module.training = flag
+
+    def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """``(C, H, W)`` that leaves the layer for ``(C, H, W)`` that enters."""
+        return shape
+
+    def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
+        """What one image of ``shape = (C, H, W)`` costs in this layer."""
+        samples = math.prod(self.output_shape(shape))
+        return {"n_samples": samples, "n_parameters": sum(self.free_parameter(n).numel() for n in self.learned())}
+
+    def export(self, *, full: bool = False) -> dict:
+        """Physical parameters with units, ready for ``json.dump``.
+
+        Maps of more than 4096 values are summarised by shape, minimum, mean and maximum unless ``full``.
+        """
+        learned, entries = self.learned(), {}
+        for name, value in self.physical().items():
+            quantity = self.quantities[name]
+            entry = {"unit": quantity.unit, "learned": name in learned}
+            entry["bounds"] = [b if math.isfinite(b) else None for b in (quantity.low, quantity.high)]
+            if value.numel() > EXPORT_LIMIT and not full:
+                entry |= {"shape": list(value.shape), "minimum": float(value.min())}
+                entry |= {"mean": float(value.mean(dtype=torch.float64)), "maximum": float(value.max())}
+            else:
+                entry["value"] = value.tolist()
+            entries[name] = entry
+        return {"layer": self.layer_name(), "quantities": entries, "settings": self.settings()}
+
+    def settings(self) -> dict:
+        """Choices that are not physical quantities (a convention, a mode); subclasses add theirs."""
+        return {}
+
+    def layer_name(self) -> str:
+        """The class the user wrote (a learned quantity makes torch insert a ``Parametrized…`` class)."""
+        return type(self).__name__.removeprefix("Parametrized")
+
+    def check(self, x: Tensor) -> None:
+        """Refuse inputs that are not images on the scale 0…1."""
+        check_images(x, full=not self.training)
+
+    def extra_repr(self) -> str:
+        learned, parts = self.learned(), [f"{key}={value!r}" for key, value in self.settings().items()]
+        for name, quantity in self.quantities.items():
+            unit = "" if quantity.unit == "1" else f" {quantity.unit}"
+            range_ = f", in ({quantity.low:g}, {quantity.high:g})" if name in learned else ""
+            state = f"learned{range_}" if name in learned else "fixed"
+            parts.append(f"{name}={_summary(getattr(self, name).detach())}{unit} ({state})")
+        return ", ".join(parts)
+
+    def __repr__(self) -> str:
+        return f"{self.layer_name()}({self.extra_repr()})"
+
+
+def _summary(value: Tensor) -> str:
+    if value.numel() == 1:
+        return f"{float(value):g}"
+    shape = "×".join(str(size) for size in value.shape)
+    return f"{shape} from {float(value.min()):g} to {float(value.max()):g}"
+
+
+def physical_layers(model: nn.Module) -> Iterator[tuple[str, PhysicalLayer]]:
+    """Name and layer of every physical layer in a model, in the order light meets them."""
+    for name, module in model.named_modules():
+        if isinstance(module, PhysicalLayer):
+            yield name, module
+
+
+def export_camera(model: nn.Module, shape: tuple[int, int, int], *, full: bool = False) -> dict:
+    """One JSON-able description of the whole camera: every layer's parameters with units, and the cost.
+
+    Args:
+        model: any module; its physical layers are taken in order.
+        shape: ``(C, H, W)`` of the scene.
+        full: write large maps in full.
+
+    Example:
+        >>> from physlayer import BitDepth
+        >>> camera = export_camera(nn.Sequential(BitDepth(2)), (3, 4, 5))
+        >>> camera["layers"][0]["layer"], camera["cost"]["bits_per_image"]
+        ('BitDepth', 120)
+    """
+    layers = [layer.export(full=full) | {"name": name} for name, layer in physical_layers(model)]
+    return {"layers": layers, "cost": camera_cost(model, shape)}
+
+
+def camera_cost(model: nn.Module, shape: tuple[int, int, int]) -> dict[str, float]:
+    """Cost of one image through all physical layers: parameters add; bits, samples, photons are the last stage's."""
+    total: dict[str, float] = {"n_parameters": 0}
+    for _, layer in physical_layers(model):
+        cost = layer.cost(shape)
+        parameters = total["n_parameters"] + cost.get("n_parameters", 0)
+        total |= cost | {"n_parameters": parameters}
+        shape = layer.output_shape(shape)
+    return total

@@ -1,0 +1,148 @@
+"""Whole-number bits per pixel, learned under a hard total."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from physlayer.budget import allocate_through
+from physlayer.converter import Converter, full_size
+from physlayer.quantize import BlockSum, Grid, blocks, codes_of, quantize
+
+__all__ = ["BitBudget", "quantize_bits"]
+
+
+def bit_grid(bits: Tensor) -> Grid:
+    """Mid-tread staircase with a number of bits per pixel; a pixel of 0 bits reads a constant 0."""
+    steps = torch.exp2(bits) - 1
+    # At 0 bits there is no step: divide by 1 so that the one code, 0, reads 0 and not 0/0.
+    return Grid(steps, 0.5, steps, 0.0, steps.clamp(min=1))
+
+
+def quantize_bits(x: Tensor, bits: Tensor, gain: Tensor, offset: Tensor, leak: float, most: int) -> Tensor:
+    r"""Quantize with ``bits`` per pixel; the gradient to ``bits`` is what one bit more or less would change.
+
+    .. math::
+        \frac{\partial L}{\partial b_u} = \sum_{\text{images, channels}} \frac{\partial L}{\partial y_u}\,
+        \frac{q_{b+1}(v_u) - q_{b-1}(v_u)}{2}
+
+    (one-sided at 0 and at ``most`` bits). Gradients to ``x``, ``gain`` and ``offset`` are those of
+    :func:`physlayer.quantize.quantize`.
+    """
+    y = quantize(x, bit_grid(bits.detach()), gain, offset, leak)
+    if not bits.requires_grad:
+        return y
+    return y + _BitGradient.apply(bits, x.detach(), gain.detach(), offset.detach(), most)
+
+
+class _BitGradient(torch.autograd.Function):
+    """Adds nothing forward (an exact zero that broadcasts) and the finite difference over bits backward."""
+
+    @staticmethod
+    def forward(ctx, bits, x, gain, offset, most):
+        ctx.save_for_backward(bits, x, gain, offset)
+        ctx.most = most
+        return x.new_zeros(()).expand_as(x)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        bits, x, gain, offset = ctx.saved_tensors
+        more, less = (bits + 1).clamp(max=ctx.most), (bits - 1).clamp(min=0)
+        upper, lower, total = bit_grid(more), bit_grid(less), BlockSum(bits)
+        for start, stop in blocks(x):
+            block = x[start:stop]
+            change = codes_of(block, upper, gain, offset) / upper.divisor
+            change -= codes_of(block, lower, gain, offset) / lower.divisor
+            total.add((grad[start:stop] * change).div_(more - less))
+        return total.total, None, None, None, None
+
+
+class BitBudget(Converter):
+    r"""A converter with its own whole number of bits at every pixel and a hard total over the sensor.
+
+    .. math::
+        b = \mathrm{allocate}(\theta,\ \lfloor \bar b\,N \rfloor), \qquad
+        y = \frac{\mathrm{clip}(\lfloor (g x + o)(2^b - 1) + 1/2 \rfloor, 0, 2^b - 1)}{2^b - 1}
+
+    :math:`b \in \{0, 1, \dots, b_\mathrm{max}\}` is whole in ``train()`` and ``eval()`` alike, and its mean is
+    never above :math:`\bar b`. A pixel of 0 bits reads 0 whatever the light. The learned map holds demands
+    :math:`\theta` in bits; gradients reach it through :func:`quantize_bits` and
+    :func:`physlayer.budget.allocate_through`. All channels of a pixel share its bits unless the map has C channels.
+
+    Args:
+        bits: demand per pixel, ``(H, W)``, ``(1, H, W)`` or ``(C, H, W)``, in bits; ``nn.Parameter`` to learn it.
+            A coarse grid with ``size`` is upsampled bilinearly before the bits are counted out.
+        mean_bits: :math:`\bar b`, mean bits per sample over the sensor.
+        most: :math:`b_\mathrm{max}`, 1…16.
+        gain, offset, size, leak: as in :class:`physlayer.BitDepth`.
+
+    Raises:
+        ValueError: a mean above ``most``, or a map that does not fit the image.
+
+    References:
+        Huang & Schultheiss 1963, doi:10.1109/TCOM.1963.1088759 (bits follow variance, the check in the tests).
+
+    Example:
+        >>> layer = BitBudget(nn.Parameter(torch.tensor([[0.5, 3.0], [0.4, 0.1]])), mean_bits=1.0)
+        >>> layer.bit_map((1, 2, 2))
+        tensor([[[1., 3.],
+                 [0., 0.]]])
+    """
+
+    def __init__(
+        self,
+        bits: Tensor | nn.Parameter,
+        *,
+        mean_bits: float,
+        most: int = 8,
+        gain: float | Tensor | nn.Parameter = 1.0,
+        offset: float | Tensor | nn.Parameter = 0.0,
+        size: tuple[int, int] | None = None,
+        leak: float = 0.01,
+    ):
+        super().__init__(gain, offset, size, leak)
+        if not 1 <= most <= 16:
+            raise ValueError(f"Expected most to be a whole number of bits in 1…16, but got {most}.")
+        if not 0 < mean_bits <= most:
+            raise ValueError(f"Expected mean_bits to lie in (0, {most}], but got {mean_bits}; raise most or ask for less.")
+        if not isinstance(bits, Tensor) or bits.ndim not in (2, 3):
+            raise ValueError("Expected bits to be a map (H, W) or (C, H, W); for the same bits everywhere use BitDepth.")
+        self.mean_bits, self.most = float(mean_bits), int(most)
+        # Half a bit of room on either side lets 0 and `most` be reached without saturating the bound.
+        self.register_physical("bits", bits, unit="bit", low=-0.5, high=most + 0.5)
+
+    def demand(self, x_shape: tuple[int, ...]) -> Tensor:
+        """The map of demands at the size of the image, ``(1, C or 1, H, W)``, in bits."""
+        return full_size(self.bits, x_shape, "bits", self.size)
+
+    def whole_bits(self, x_shape: tuple[int, ...]) -> Tensor:
+        demand = self.demand(x_shape)
+        total = int(self.mean_bits * demand.numel() + 1e-6)
+        return allocate_through(demand, total, low=0, high=self.most)
+
+    def bit_map(self, shape: tuple[int, int, int] | None = None) -> Tensor:
+        """The whole-number bits of the hardware for images ``(C, H, W)``, detached, ``(1 or C, H, W)``."""
+        if shape is None:
+            height, width = self.size or self.bits.shape[-2:]
+            shape = (self.bits.shape[0] if self.bits.ndim == 3 else 1, height, width)
+        with torch.no_grad():
+            return self.whole_bits((1, *shape))[0]
+
+    def physical(self) -> dict[str, Tensor]:
+        """As the base class, with the bits that the hardware has in place of the demands."""
+        return super().physical() | {"bits": self.bit_map()}
+
+    def grid(self, x_shape: tuple[int, ...]) -> Grid:
+        return bit_grid(self.whole_bits(x_shape).detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check(x)
+        bits = self.whole_bits(x.shape)
+        return quantize_bits(x, bits, *self.analogue(x.shape), self.leak, self.most)
+
+    def mean_bits_per_sample(self) -> float:
+        return float(self.bit_map().mean(dtype=torch.float64))
+
+    def settings(self) -> dict:
+        return {"mean_bits": self.mean_bits, "most": self.most}

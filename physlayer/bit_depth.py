@@ -1,0 +1,105 @@
+"""Bit depth of the whole sensor, with the gain and offset (so the thresholds) fixed or learned."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from physlayer.converter import Converter
+from physlayer.quantize import Grid, midrise, midtread
+
+__all__ = ["BitDepth", "effective_bits"]
+
+CONVENTIONS = {"midtread": midtread, "midrise": midrise}
+
+
+def effective_bits(bits: int, gain: Tensor, offset: Tensor, brightest: Tensor | float = 1.0) -> Tensor:
+    r"""Bits that a pixel really uses when it never sees more than ``brightest``.
+
+    .. math::
+        b_\mathrm{eff} = \log_2\!\bigl(1 + \min(2^b - 1, \lfloor \max(g x_\mathrm{hi} + o, 0)(2^b - 1) + 1/2 \rfloor)\bigr)
+
+    Args:
+        bits: bits of the converter.
+        gain: :math:`g`, unit 1. offset: :math:`o`, full scale. brightest: :math:`x_\mathrm{hi}`, full scale.
+
+    Example:
+        >>> effective_bits(4, torch.tensor(1 / 15), torch.tensor(0.0))
+        tensor(1.)
+    """
+    steps = 2**bits - 1
+    reached = torch.floor((gain * brightest + offset).clamp(min=0) * steps + 0.5)
+    return torch.log2(1 + reached.clamp(max=steps))
+
+
+class BitDepth(Converter):
+    r"""Analogue gain and offset, then a converter of ``bits`` bits for the whole sensor.
+
+    .. math::
+        v = g x + o, \qquad \mathrm{code} = \mathrm{clip}(\lfloor v (2^b - 1) + 1/2 \rfloor, 0, 2^b - 1),
+        \qquad y = \mathrm{code} / (2^b - 1)
+
+    At one bit this is a threshold at :math:`x = (1/2 - o)/g`. With a map for ``gain`` and ``-threshold`` for
+    ``offset`` it is the course's proposal, *multiply the intensity of each pixel by a weight, then max() as
+    threshold*. Surrogate gradient: straight-through, slope 1 inside full scale and ``leak`` outside
+    (:func:`physlayer.quantize.quantize`); forward is the hard staircase in ``train()`` too, so nothing leaks.
+
+    Args:
+        bits: 1…16.
+        gain: :math:`g > 0`, unit 1: scalar, ``(C, 1, 1)``, ``(H, W)``, ``(1, H, W)`` or ``(C, H, W)``.
+        offset: :math:`o` in full scales, same shapes. ``nn.Parameter`` makes either learned.
+        size: ``(H, W)`` of the images if gain or offset are coarse grids, upsampled bilinearly.
+        convention: ``"midtread"`` (levels at 0 and 1) or ``"midrise"`` (centres of 2^b bins).
+        leak: slope of the surrogate outside full scale.
+
+    Shape:
+        ``(B, C, H, W)`` to the same.
+
+    Raises:
+        ValueError: bits outside 1…16, a map that does not fit the image, gain below zero.
+
+    References:
+        Bengio 2013, arXiv:1308.3432 (surrogate); EMVA 1288 Release 4.0 (converter).
+
+    Example:
+        >>> camera = BitDepth(2, gain=nn.Parameter(torch.ones(3, 1, 1)))
+        >>> camera
+        BitDepth(bits=2, convention='midtread', gain=3×1×1 from 1 to 1 (learned, in (0, inf)), offset=0 full scale (fixed))
+        >>> camera.codes(torch.tensor([0.0, 0.3, 0.6, 1.0]).view(1, 1, 1, 4).expand(1, 3, 1, 4))[0, 0]
+        tensor([[0, 1, 2, 3]])
+    """
+
+    def __init__(
+        self,
+        bits: int,
+        *,
+        gain: float | Tensor | nn.Parameter = 1.0,
+        offset: float | Tensor | nn.Parameter = 0.0,
+        size: tuple[int, int] | None = None,
+        convention: str = "midtread",
+        leak: float = 0.01,
+    ):
+        super().__init__(gain, offset, size, leak)
+        self.bits = check_bits(bits)
+        if convention not in CONVENTIONS:
+            raise ValueError(f"Expected convention to be one of {sorted(CONVENTIONS)}, but got {convention!r}.")
+        self.convention = convention
+
+    def grid(self, x_shape: tuple[int, ...]) -> Grid:
+        return CONVENTIONS[self.convention](self.bits)
+
+    def mean_bits_per_sample(self) -> float:
+        return self.bits
+
+    def settings(self) -> dict:
+        return {"bits": self.bits, "convention": self.convention}
+
+
+def check_bits(bits: int, low: int = 1, high: int = 16) -> int:
+    """Return ``bits`` if it is a whole number in ``low…high``, else say what to do."""
+    if isinstance(bits, nn.Parameter):
+        raise TypeError("Expected bits of BitDepth to be fixed, but got an nn.Parameter; BitBudget learns bits per pixel.")
+    if isinstance(bits, bool) or int(bits) != bits or not low <= bits <= high:
+        fix = "; a pixel without bits is possible in BitBudget" if bits == 0 else ""
+        raise ValueError(f"Expected bits to be a whole number in {low}…{high}, but got {bits}{fix}.")
+    return int(bits)

@@ -1,0 +1,73 @@
+"""Parametrizations that keep a learned physical quantity inside its range, whatever the optimiser does."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["Interval"]
+
+
+class Interval(nn.Module):
+    r"""Maps a free number θ to a quantity strictly inside ``(low, high)``.
+
+    .. math::
+        v = l + (h - l)\,\sigma(\theta), \qquad v = l + \log(1 + e^{\theta})\ (h = \infty)
+
+    Used with :func:`torch.nn.utils.parametrize.register_parametrization`: the optimiser moves θ, every
+    reader sees ``v``. Clamping after the step is not used because a clamped quantity has no gradient at
+    its bound and stays there.
+
+    Args:
+        low: lower bound, in the unit of the quantity; ``-inf`` for none.
+        high: upper bound, in the unit of the quantity; ``inf`` for none.
+
+    Raises:
+        ValueError: if ``low`` is not below ``high``, or a value set from outside is not strictly inside.
+
+    Example:
+        >>> bound = Interval(0.0, 1.0)
+        >>> bound(bound.right_inverse(torch.tensor([0.25])))
+        tensor([0.2500])
+    """
+
+    def __init__(self, low: float, high: float, name: str = "value"):
+        super().__init__()
+        if not low < high:
+            raise ValueError(f"Expected low to be below high, but got low={low} and high={high}.")
+        self.low, self.high, self.name = float(low), float(high), name
+
+    def forward(self, free: Tensor) -> Tensor:
+        if math.isinf(self.low) and math.isinf(self.high):
+            return free
+        if math.isinf(self.high):
+            return self.low + F.softplus(free)
+        if math.isinf(self.low):
+            return self.high - F.softplus(free)
+        return self.low + (self.high - self.low) * torch.sigmoid(free)
+
+    def right_inverse(self, value: Tensor) -> Tensor:
+        if not bool(((value > self.low) & (value < self.high)).all()):
+            raise ValueError(
+                f"Expected learned {self.name} to lie strictly inside ({self.low:g}, {self.high:g}), but got "
+                f"values from {float(value.min()):g} to {float(value.max()):g}; on its bound a learned "
+                f"quantity has no gradient, so start it inside or pass a plain value to keep it fixed."
+            )
+        if math.isinf(self.low) and math.isinf(self.high):
+            return value.clone()
+        if math.isinf(self.high):
+            return _softplus_inverse(value - self.low)
+        if math.isinf(self.low):
+            return _softplus_inverse(self.high - value)
+        return torch.logit((value - self.low) / (self.high - self.low))
+
+    def extra_repr(self) -> str:
+        return f"{self.name} in ({self.low:g}, {self.high:g})"
+
+
+def _softplus_inverse(value: Tensor) -> Tensor:
+    # log(e^v - 1) = v + log(1 - e^-v): the second form does not overflow for large v.
+    return value + torch.log(-torch.expm1(-value))

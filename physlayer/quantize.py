@@ -1,0 +1,168 @@
+r"""Pure quantizers with their surrogate gradients.
+
+Convention, pinned by ``tests/test_conventions.py``: a comparator fires *at* its threshold, so codes are
+``floor(v + 1/2)`` and not round-half-to-even. ``midtread`` puts levels at 0 and 1 (``2^b - 1`` steps);
+``midrise`` puts ``2^b`` equal bins in 0…1 and reads their centres.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["midrise", "midtread", "quantize", "straight_through"]
+
+BLOCK_BYTES = 1 << 19  # a block and its scratch stay in a core's cache between the passes
+
+
+def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
+    """``hard`` forward, gradient of ``soft`` backward (Bengio 2013, arXiv:1308.3432).
+
+    The parentheses matter: ``hard + soft - soft`` is not bit-exact in float32 and leaks the analogue value.
+
+    Example:
+        >>> x = torch.tensor([0.2], requires_grad=True)
+        >>> y = straight_through(x.round(), x); y.backward()
+        >>> y.item(), x.grad.item()
+        (0.0, 1.0)
+    """
+    return hard.detach() + (soft - soft.detach())
+
+
+class Grid:
+    """The staircase ``y = (clip(floor(v a + s), 0, n - 1) + r) / d``: its five numbers, scalars or per pixel."""
+
+    __slots__ = ("divisor", "read", "scale", "shift", "top")
+
+    def __init__(self, scale, shift: float, top, read: float, divisor):
+        self.scale, self.shift, self.top, self.read, self.divisor = scale, shift, top, read, divisor
+
+
+def midtread(bits: int) -> Grid:
+    """``2^b`` levels, the first at 0 and the last at 1."""
+    steps = 2**bits - 1
+    return Grid(steps, 0.5, steps, 0.0, steps)
+
+
+def midrise(bits: int) -> Grid:
+    """``2^b`` equal bins in 0…1, read at their centres."""
+    levels = 2**bits
+    return Grid(levels, 0.0, levels - 1, 0.5, levels)
+
+
+def quantize(
+    x: Tensor, grid: Grid, gain: Tensor | None = None, offset: Tensor | None = None, leak: float = 0.01
+) -> Tensor:
+    r"""Analogue gain and offset, then a uniform converter, with the straight-through surrogate.
+
+    .. math::
+        v = g x + o, \quad y = \frac{\mathrm{clip}(\lfloor a v + s \rfloor, 0, n - 1) + r}{d}
+
+    Surrogate: :math:`\partial y/\partial v = 1` for :math:`0 \le v \le 1`, ``leak`` outside, hence
+    :math:`\partial y/\partial x = g\,\partial y/\partial v`, :math:`\partial y/\partial g = x\,\partial y/\partial v`,
+    :math:`\partial y/\partial o = \partial y/\partial v`. The leak is backward only: without it a pixel that is
+    saturated or dark in every training image could never come back.
+
+    Args:
+        x: intensities, ``(B, C, H, W)``, in full scales.
+        grid: the converter, from :func:`midtread` or :func:`midrise`.
+        gain: :math:`g`, broadcastable to ``(1, C, H, W)``, unit 1.
+        offset: :math:`o`, broadcastable to ``(1, C, H, W)``, in full scales.
+        leak: slope of the surrogate outside 0…1.
+
+    Example:
+        >>> quantize(torch.tensor([0.0, 0.4, 0.5, 1.0]).view(1, 1, 1, 4), midtread(1)).flatten()
+        tensor([0., 0., 1., 1.])
+    """
+    gain = x.new_ones(()) if gain is None else gain
+    offset = x.new_zeros(()) if offset is None else offset
+    gain, offset = (v.reshape((1,) * (4 - v.ndim) + v.shape) for v in (gain, offset))
+    if torch.compiler.is_compiling():
+        return _quantize_plain(x, grid, gain, offset, leak)
+    return _Quantize.apply(x.contiguous(), gain, offset, grid, leak)
+
+
+def codes_of(x: Tensor, grid: Grid, gain: Tensor, offset: Tensor) -> Tensor:
+    """Integer codes ``clip(floor(a(g x + o) + s), 0, n - 1)``, int64."""
+    code = torch.floor((x * gain + offset) * grid.scale + grid.shift)
+    return _clip(code, grid.top).to(torch.int64)
+
+
+def _clip(code: Tensor, top) -> Tensor:
+    code = code.clamp(min=0)
+    return torch.minimum(code, top) if isinstance(top, Tensor) else code.clamp(max=top)
+
+
+def _quantize_plain(x: Tensor, grid: Grid, gain: Tensor, offset: Tensor, leak: float) -> Tensor:
+    """The same formula in whole-tensor operations: the reference for tests, and the form a compiler can fuse."""
+    v = x * gain + offset
+    hard = (_clip(torch.floor(v * grid.scale + grid.shift), grid.top) + grid.read) / grid.divisor
+    inside = v.clamp(0, 1)
+    return straight_through(hard, inside + leak * (v - inside))
+
+
+class _Quantize(torch.autograd.Function):
+    """Blocked by images: the seven passes of the formula run while a block is in cache, so the whole costs
+    about what reading and writing memory costs. Nothing but ``x`` is kept for the backward pass."""
+
+    @staticmethod
+    def forward(ctx, x, gain, offset, grid, leak):
+        ctx.save_for_backward(x, gain, offset)
+        ctx.leak = leak
+        out = torch.empty_like(x)
+        for start, stop in blocks(x):
+            y = out[start:stop]
+            torch.mul(x[start:stop], gain, out=y)
+            y.add_(offset).mul_(grid.scale)
+            if grid.shift:
+                y.add_(grid.shift)
+            y.floor_()
+            if isinstance(grid.top, Tensor):
+                torch.minimum(y.clamp_(min=0), grid.top, out=y)
+            else:
+                y.clamp_(0, grid.top)
+            if grid.read:
+                y.add_(grid.read)
+            y.div_(grid.divisor)
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        x, gain, offset = ctx.saved_tensors
+        need_x, need_gain, need_offset = ctx.needs_input_grad[:3]
+        grad = grad.contiguous()
+        grad_x = torch.empty_like(x) if need_x else None
+        sum_gain, sum_offset = BlockSum(gain), BlockSum(offset)
+        for start, stop in blocks(x):
+            xb, gb = x[start:stop], grad[start:stop]
+            v = torch.mul(xb, gain).add_(offset).sub_(0.5).abs_()
+            gb = torch.where(v <= 0.5, gb, gb * ctx.leak)
+            if need_gain:
+                sum_gain.add(torch.mul(gb, xb, out=v))
+            if need_offset:
+                sum_offset.add(gb)
+            if need_x:
+                torch.mul(gb, gain, out=grad_x[start:stop])
+        return grad_x, sum_gain.total if need_gain else None, sum_offset.total if need_offset else None, None, None
+
+
+def blocks(x: Tensor) -> list[tuple[int, int]]:
+    """Ranges of images that fit in cache together; one range on an accelerator, where launches cost more."""
+    images = x.shape[0]
+    if x.device.type != "cpu":
+        return [(0, images)]
+    step = max(1, BLOCK_BYTES // max(1, x[0].numel() * x.element_size()))
+    return [(start, min(start + step, images)) for start in range(0, images, step)]
+
+
+class BlockSum:
+    """Running sum of blocks ``(b, C, H, W)`` into the shape of a parameter that was broadcast over them."""
+
+    def __init__(self, like: Tensor):
+        self.total = torch.zeros_like(like)
+        self.axes = tuple(axis for axis in range(4) if like.shape[axis] == 1)
+
+    def add(self, block: Tensor) -> None:
+        axes = tuple(axis for axis in self.axes if block.shape[axis] > 1)
+        self.total.add_(block.sum(axes, keepdim=True) if axes else block)

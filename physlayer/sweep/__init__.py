@@ -1,0 +1,6 @@
+"""Sweeps: points × variants × seeds, one record per run, one report."""
+
+from physlayer.sweep.cli import main, parse_values
+from physlayer.sweep.grid import Point, Sweep, Variant
+
+__all__ = ["Point", "Sweep", "Variant", "main", "parse_values"]

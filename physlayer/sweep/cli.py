@@ -1,0 +1,176 @@
+"""Command line of every sweep: typed options, one-sentence errors with exit code 2, nothing lost on Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+import warnings
+from pathlib import Path
+
+from physlayer.sweep.grid import Sweep, Variant, make_runs, retrained
+from physlayer.sweep.records import read_record, writable_folder, write_json
+
+__all__ = ["build_parser", "main", "parse_values"]
+
+
+def parse_values(text: str, name: str, minimum: float, maximum: float, *, whole: bool = True) -> list[float]:
+    """Values of an axis: ``1..8``, ``1,2,4`` or ``8``.
+
+    Raises:
+        ValueError: if the text is none of these, a range runs backwards, or a value is out of range.
+
+    Example:
+        >>> parse_values("1..4", "bits", 1, 16), parse_values("1,2,8", "bits", 1, 16)
+        ([1, 2, 3, 4], [1, 2, 8])
+    """
+    number = r"\d+" if whole else r"\d+(?:\.\d+)?(?:e-?\d+)?"
+    kind = int if whole else float
+    if whole and (found := re.fullmatch(r"(\d+)\.\.(\d+)", text.strip())):
+        first, last = int(found[1]), int(found[2])
+        if first > last:
+            raise ValueError(f"Expected --{name} to be a rising range, but got {text}; write {last}..{first}.")
+        values = list(range(first, last + 1))
+    elif re.fullmatch(rf"{number}(\s*,\s*{number})*", text.strip()):
+        values = sorted({kind(part) for part in text.split(",")})
+    else:
+        raise ValueError(f"Expected --{name} to look like 1..8, 1,2,4 or 8, but got {text!r}.")
+    for value in values:
+        if not minimum <= value <= maximum:
+            raise ValueError(f"Expected --{name} to lie in {minimum:g}..{maximum:g}, but got {value} in {text!r}.")
+    return values
+
+
+def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
+    """Options shared by all sweeps."""
+    parser = argparse.ArgumentParser(
+        prog=f"sweeps/{sweep.name}.py", description=manual, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add(f"--{sweep.parameter}", dest="values", default=sweep.default, metavar="LIST",
+        help=f"values to sweep: 1..8, 1,2,4 or 8 (default {sweep.default})")  # fmt: skip
+    add("--task", default="blood_cells", help="folder under tasks/ (default blood_cells)")
+    add("--data", help="folder of the real data (default: the task's embedded data)")
+    add("--variants", default=",".join(sweep.chosen), metavar="LIST",
+        help=f"arms to compare (default {','.join(sweep.chosen)}; {sweep.bound} is always run; "
+             f"all: {','.join(v.name for v in sweep.variants)})")  # fmt: skip
+    add("--seeds", default="3", help="number of paired seeds, or a list: 3 is 0,1,2; 4,5 is 4 and 5 (default 3)")
+    add("--epochs", type=int, help="passes over the training set (default: the task's recipe)")
+    add("--network", help="network of the task (default: the task's choice)")
+    add("--encoding", choices=("linear", "srgb"), default="linear",
+        help="what the sensor sees: linear light (the physics) or the file's encoded values (default linear)")  # fmt: skip
+    add("--retrain", action="store_true", help="add, per learned arm, a fresh network behind the frozen learned layer")
+    add("--fast", action="store_true", help="smoke size: minutes become seconds, the numbers mean little")
+    add("--jobs", type=int, default=2, help="runs at a time (default 2)")
+    add("--device", default="cpu", help="cpu, cuda, … (default cpu)")
+    add("--out", help=f"output folder (default runs/{sweep.name})")
+    add("--log-dir", help="write TensorBoard logs here")
+    add("--groups", help="CSV with columns file,group naming the source of every image, or: content")
+    add("--skip-unreadable", action="store_true", help="leave out images that cannot be read, with a warning")
+    add("--drop-straddling", action="store_true", help="leave out test images whose source is also in the pool")
+    add("--no-report", action="store_true", help="write summary.csv only, no figure and no report")
+    return parser
+
+
+def main(sweep: Sweep, manual: str, arguments: list[str] | None = None) -> int:
+    """Run a sweep from the command line; returns the exit code."""
+    args = build_parser(sweep, manual).parse_args(arguments)
+    warnings.showwarning = lambda message, *rest, **more: print(f"warning: {message}", file=sys.stderr)
+    try:
+        return _run(sweep, args)
+    except KeyboardInterrupt:
+        print("\nstopped; finished runs are kept and the same command continues from them", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(sweep: Sweep, args: argparse.Namespace) -> int:
+    from physlayer.sweep.engine import execute, task_data, with_epochs
+    from physlayer.sweep.summary import write_outputs
+    from tasks.base import Options, get_task
+
+    values = parse_values(args.values, sweep.parameter, sweep.minimum, sweep.maximum, whole=sweep.whole)
+    seeds = parse_seeds(args.seeds)
+    chosen = chosen_variants(sweep, args.variants, retrain=args.retrain)
+    check_counts(args)
+    out = writable_folder(args.out or Path("runs") / sweep.name)
+    task = get_task(args.task)
+    options = Options(args.data, args.fast, args.groups, args.skip_unreadable, args.drop_straddling)
+    data = task_data(args.task, options)
+    for seed in seeds:
+        data.split(seed)  # every seed must give a valid split before hours are spent on the first
+    recipe = with_epochs(task.recipe(options), args.epochs).as_dict() | {"linear": args.encoding == "linear"}
+    network = args.network or task.default_network(options)
+    task.network(network, tuple(data.pool.images.shape[1:]), len(data.class_names))
+    shared = {"task": args.task, "data": data.fingerprint, "network": network, "recipe": recipe}
+    runs = make_runs(sweep, chosen, values, seeds, shared)
+    settings = {"options": options, "device": args.device, "log_dir": args.log_dir}
+    write_json(out / "test_set.json", {
+        "fingerprint": data.fingerprint, "class_names": list(data.class_names), "notes": list(data.notes),
+        "targets": data.test.targets.tolist(), "groups": data.test.groups.tolist(),
+    })  # fmt: skip
+    for note in data.notes:
+        print(note)
+    print(
+        f"{sweep.name}: {len(values)} values × {len(chosen)} arms × {len(seeds)} seeds, {len(runs)} runs of "
+        f"{recipe['epochs']} epochs, {args.jobs} at a time, records in {out}/records"
+    )
+    started = time.perf_counter()
+    try:
+        computed = execute(sweep, chosen, runs, out, settings, jobs=args.jobs)
+    except KeyboardInterrupt:
+        done = [run for run in runs if read_record(out / "records" / f"{run.key}.json")]
+        if done:
+            write_outputs(sweep, chosen, done, out, settings, report=False)
+        raise
+    print(f"{computed} runs computed, {len(runs) - computed} were already done; {time.perf_counter() - started:.0f} s")
+    for line in write_outputs(sweep, chosen, runs, out, settings, report=not args.no_report):
+        print(line)
+    return 0
+
+
+def parse_seeds(text: str) -> list[int]:
+    """``3`` is seeds 0, 1, 2; a list names them.
+
+    Example:
+        >>> parse_seeds("2"), parse_seeds("4,7")
+        ([0, 1], [4, 7])
+    """
+    if not re.fullmatch(r"\d+(,\d+)*", text):
+        raise ValueError(f"Expected --seeds to be a count such as 3 or a list such as 4,5, but got {text!r}.")
+    if "," in text:
+        return sorted({int(part) for part in text.split(",")})
+    if int(text) < 1:
+        raise ValueError(f"Expected --seeds to be 1 or more, but got {text}.")
+    return list(range(int(text)))
+
+
+def chosen_variants(sweep: Sweep, text: str, *, retrain: bool) -> list[Variant]:
+    """The arms named in ``text``, with the bound and, for ``retrain``, the frozen copies."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise ValueError(f"Expected --variants to name at least one arm, but got {text!r}.")
+    chosen = [sweep.variant(name) for name in dict.fromkeys([*names, sweep.bound])]
+    for variant in [v for v in chosen if v.source is not None and v.source not in {c.name for c in chosen}]:
+        chosen.append(sweep.variant(variant.source))
+    if retrain:
+        chosen += [retrained(v) for v in chosen if v.learned and not v.translate]
+    return chosen
+
+
+def check_counts(args: argparse.Namespace) -> None:
+    """Refuse counts below one and devices that are not there."""
+    for name in ("epochs", "jobs"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise ValueError(f"Expected --{name} to be 1 or more, but got {value}.")
+    import torch
+
+    try:
+        torch.zeros(1, device=args.device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"Expected --device to be available, but got {args.device!r}: {reason}") from error

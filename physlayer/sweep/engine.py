@@ -1,0 +1,245 @@
+"""Run a grid: in parallel, resumable, each run judged once on the test set."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import platform
+import subprocess
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from physlayer.base import export_camera, physical_layers
+from physlayer.data import ImageSet, TaskData
+from physlayer.sweep.grid import Point, Run, Sweep, Variant
+from physlayer.sweep.records import read_record, write_json
+from physlayer.training import Recipe, fit, predict, seeded
+
+__all__ = ["execute", "run_one"]
+
+SEARCH_SHARE = 0.5  # a searched variant tries each candidate for this share of the epochs
+QUANTILE_SAMPLES = 200_000
+
+
+@functools.lru_cache(maxsize=2)
+def task_data(task: str, options) -> TaskData:
+    """Data of a task, loaded once per process."""
+    from tasks.base import get_task
+
+    return get_task(task).load(options)
+
+
+def execute(sweep: Sweep, variants: list[Variant], runs: list[Run], out: Path, settings: dict, *, jobs: int) -> int:
+    """Compute what is missing and return how many runs were computed.
+
+    Runs whose camera comes from another run wait for it. Every finished run is on disk before the next begins,
+    so an interruption loses only what was in flight.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C, after the bar is closed.
+    """
+    from tqdm import tqdm
+
+    named = {variant.name: variant for variant in variants}
+    missing = [run for run in runs if read_record(out / "records" / f"{run.key}.json") is None]
+    waves = [[r for r in missing if r.source_key is None], [r for r in missing if r.source_key is not None]]
+    with tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run", dynamic_ncols=True) as bar:
+        for wave in waves:
+            work = [(named[run.config["variant"]], run) for run in wave]
+            for key in _parallel(sweep, work, out, settings, jobs):
+                bar.set_postfix_str(key.rsplit("_", 1)[0])
+                bar.update()
+    return len(missing)
+
+
+def _parallel(sweep: Sweep, work: list, out: Path, settings: dict, jobs: int):
+    if jobs == 1 or len(work) <= 1:
+        for variant, run in work:
+            yield run_one(sweep, variant, run, out, settings)
+        return
+    from joblib import Parallel, delayed
+
+    calls = (delayed(run_one)(sweep, variant, run, out, settings) for variant, run in work)
+    yield from Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(calls)
+
+
+def run_one(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict) -> str:
+    """Train, judge and record one run; returns its key.
+
+    One thread per run: runs fill the cores, and numbers do not depend on how many ran at once.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            record = _compute(sweep, variant, run, out, settings)
+    finally:
+        torch.set_num_threads(threads)
+    write_json(out / "records" / f"{run.key}.json", record)
+    return run.key
+
+
+def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict) -> dict:
+    from physlayer.metrics import classification_metrics, group_macro_accuracy
+    from tasks.base import get_task
+
+    started = time.perf_counter()
+    config, seed = run.config, run.config["seed"]
+    task, recipe = get_task(config["task"]), Recipe(**config["recipe"])
+    data = task_data(config["task"], settings["options"])
+    splits = data.split(seed)
+    shape = tuple(data.pool.images.shape[1:])
+
+    def network() -> nn.Module:
+        with seeded(seed):
+            return task.network(config["network"], shape, len(data.class_names))
+
+    def train(layers: list[nn.Module], recipe: Recipe):
+        model = nn.Sequential(*layers, network())
+        augment = translated(task.augment) if variant.translate else task.augment
+        result = fit(
+            model, splits["train"], splits["validation"], recipe, seed=seed, augment=augment, device=settings["device"],
+            log_dir=settings["log_dir"] and str(Path(settings["log_dir"]) / run.key),
+        )  # fmt: skip
+        return model, result
+
+    point = Point(
+        config["value"], shape, quantiles_of(splits["train"], recipe.linear), torch.Generator().manual_seed(seed)
+    )
+    notes, search = [], []
+    if variant.source is not None:
+        layers = variant.camera(point)
+        stored = torch.load(out / "cameras" / f"{run.source_key}.pt", weights_only=True)
+        nn.Sequential(*layers).load_state_dict(stored)
+        for layer in layers:
+            layer.requires_grad_(False)
+        if variant.change is not None:
+            variant.change(nn.Sequential(*layers), torch.Generator().manual_seed(1000 + seed))
+    elif variant.candidates is not None:
+        candidates = variant.candidates(point)
+        for candidate in candidates if len(candidates) > 1 else []:
+            _, tried = train(variant.camera(point, **candidate), recipe.scaled(SEARCH_SHARE))
+            best = max(epoch["validation_hard"] for epoch in tried.history)
+            search.append({"candidate": candidate, "validation": best})
+        chosen = max(search, key=lambda entry: entry["validation"])["candidate"] if search else candidates[0]
+        layers = variant.camera(point, **chosen)
+        notes.append(f"chosen on validation: {chosen}")
+    else:
+        layers = variant.camera(point)
+
+    model, result = train(layers, recipe)
+    metrics, predicted = {}, {}
+    for name in ("validation", "test"):  # the only place where test images meet a model, once per run
+        logits = predict(model, splits[name], linear=recipe.linear, device=settings["device"])
+        probabilities = torch.softmax(logits.double(), 1).numpy()
+        targets = splits[name].targets.numpy()
+        metrics[name] = classification_metrics(targets, probabilities, class_names=data.class_names)
+        metrics[name]["source_accuracy"] = group_macro_accuracy(targets, probabilities, splits[name].groups)
+        predicted[name] = logits
+    save_models(out, run.key, model, predicted["test"])
+    return {
+        "format": 1,
+        "key": run.key,
+        **{name: config[name] for name in ("sweep", "task", "variant", "parameter", "value", "seed")},
+        "config": config,
+        "provenance": provenance() | {
+            "data": data.fingerprint, "seconds": round(time.perf_counter() - started, 2),
+            "device": settings["device"],
+        },
+        "history": result.history,
+        "best_epoch": result.best_epoch,
+        "search": search,
+        "metrics": metrics,
+        "predictions": {"test": predicted["test"].argmax(1).tolist()},
+        "camera": _rounded(export_camera(model, shape, full=True)),
+        "audit": {"gradient": result.gradients, "moved": result.movement},
+        "notes": notes + result.warnings,
+    }  # fmt: skip
+
+
+def save_models(out: Path, key: str, model: nn.Sequential, logits: Tensor) -> None:
+    """Camera, network and test logits beside the record, for dependent runs and the report."""
+    camera = nn.Sequential(*[layer for layer in model if getattr(layer, "is_physical_layer", False)])
+    for folder, content in (("cameras", camera.state_dict()), ("models", model.state_dict()), ("logits", logits)):
+        path = out / folder / f"{key}.pt"
+        path.parent.mkdir(exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        torch.save(content, temporary)
+        temporary.replace(path)
+
+
+def quantiles_of(images: ImageSet, linear: bool):
+    """Per-channel quantiles of the training scenes, ``quantile(q) -> (C, 1, 1)``, from a fixed sample of pixels."""
+
+    @functools.cache
+    def pixels() -> Tensor:
+        some = torch.linspace(0, len(images) - 1, min(len(images), 256)).long()
+        values = images.batch(some, linear=linear).transpose(0, 1).flatten(1)
+        return values[:, :: max(1, values.shape[1] // QUANTILE_SAMPLES)]
+
+    return lambda q: torch.quantile(pixels(), q, dim=1).view(-1, 1, 1)
+
+
+def translated(augment):
+    """The augmentation followed by a random circular shift of each scene: the control for position."""
+
+    def shifted(images: Tensor, generator: torch.Generator) -> Tensor:
+        images = augment(images, generator)
+        shifts = torch.rand(len(images), 2, generator=generator)
+        height, width = images.shape[2:]
+        moved = [
+            image.roll((int(dy * height), int(dx * width)), (1, 2))
+            for image, (dy, dx) in zip(images, shifts.tolist(), strict=True)
+        ]
+        return torch.stack(moved)
+
+    return shifted
+
+
+def freeze(model: nn.Module) -> None:
+    """Stop the physical layers from learning."""
+    for _, layer in physical_layers(model):
+        layer.requires_grad_(False)
+
+
+@functools.cache
+def provenance() -> dict:
+    """Commit, versions and date of a run."""
+    import numpy
+    import scipy
+
+    import physlayer
+
+    root = Path(__file__).resolve().parents[2]
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            capture_output=True, text=True, timeout=10, check=True,
+        ).stdout.strip()  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        commit = "unknown"
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__}
+    versions |= {"scipy": scipy.__version__, "physlayer": physlayer.__version__}
+    return {"commit": commit, "versions": versions, "date": datetime.date.today().isoformat()}
+
+
+def _rounded(content):
+    """Numbers to 7 significant digits: what float32 holds, at half the file size."""
+    if isinstance(content, float):
+        return float(f"{content:.7g}")
+    if isinstance(content, dict):
+        return {key: _rounded(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_rounded(value) for value in content]
+    return content
+
+
+def with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
+    """The recipe with another number of epochs, if one is given."""
+    return recipe if epochs is None else replace(recipe, epochs=epochs)

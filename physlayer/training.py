@@ -1,0 +1,301 @@
+"""One training loop for all tasks: physics and network together, judged hard, the best epoch kept."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from physlayer.audit import MovementAudit, audit_gradients, parameter_groups
+from physlayer.base import physical_layers
+from physlayer.data import ImageSet, epoch_order
+
+__all__ = ["FitResult", "Recipe", "TrainingError", "fit", "predict", "seeded"]
+
+GAP_IMAGES = 256  # validation images on which soft and hard readings are compared each epoch
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says where it stopped and what to change."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about training that changes the numbers; saved in every record.
+
+    Args:
+        epochs: passes over the (possibly capped) training set.
+        batch_size: images per step.
+        lr: peak rate of the network (one-cycle, AdamW). lr_physics: of the physical parameters, ten times ``lr``
+            unless stated. weight_decay: of the network only.
+        images_per_class: images drawn per class and epoch, evenly over sources; ``None`` for every image once.
+        warm_up: epochs in which the physical parameters stay at their start (physics.md: 1–3).
+        patience: stop after this many epochs without a better validation score; ``None`` never.
+        linear: give layers linear light (the physics); ``False`` gives the file's sRGB-encoded values.
+        label_smoothing: of the cross entropy. gradient_clip: largest gradient norm.
+    """
+
+    epochs: int = 20
+    batch_size: int = 64
+    lr: float = 2e-3
+    lr_physics: float | None = None
+    weight_decay: float = 1e-2
+    images_per_class: int | None = None
+    warm_up: float = 1.0
+    patience: int | None = None
+    linear: bool = True
+    augment: bool = True
+    label_smoothing: float = 0.0
+    gradient_clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "lr", "gradient_clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"Expected {name} to be above 0, but got {getattr(self, name)}.")
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+    def scaled(self, factor: float) -> Recipe:
+        """The same recipe with ``factor`` times the epochs (at least one)."""
+        return replace(self, epochs=max(1, round(self.epochs * factor)))
+
+
+@dataclass
+class FitResult:
+    """What training left behind: the history, the epoch that was kept, and the audits."""
+
+    history: list[dict]
+    best_epoch: int
+    gradients: dict[str, str]
+    movement: dict[str, dict]
+    warnings: list[str]
+
+
+class seeded:
+    """Run a block with torch's global generator seeded, and put it back afterwards.
+
+    Layers' default initialisers and dropout know no ``generator=``; this keeps them explicit all the same.
+
+    Example:
+        >>> with seeded(3): a = torch.rand(1)
+        >>> with seeded(3): b = torch.rand(1)
+        >>> bool(a == b)
+        True
+    """
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def __enter__(self) -> None:
+        self.fork = torch.random.fork_rng()
+        self.fork.__enter__()
+        torch.manual_seed(self.seed)
+
+    def __exit__(self, *exception) -> None:
+        self.fork.__exit__(*exception)
+
+
+def fit(
+    model: nn.Module,
+    train: ImageSet,
+    validation: ImageSet,
+    recipe: Recipe,
+    *,
+    seed: int,
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    device: str | torch.device = "cpu",
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+    log_dir: str | Path | None = None,
+) -> FitResult:
+    """Train ``model`` and leave it with the weights of the best validation epoch, in ``eval()``.
+
+    The order of the data, the augmentation and dropout depend on ``seed`` alone, so that models trained with the
+    same seed see the same images in the same order. Each epoch is scored on the *hard* reading; ``gap`` is soft
+    minus hard accuracy on the first 256 validation images.
+
+    Args:
+        model: physical layers and network giving logits ``(B, K)``.
+        train, validation: image sets of different sources.
+        recipe: the settings. seed: order, augmentation, dropout.
+        augment: acts on scenes before the sensor, ``(images, generator) -> images``.
+        device: where to train. progress: show a bar. checkpoint: file for the best weights.
+        log_dir: folder for TensorBoard.
+
+    Raises:
+        TrainingError: if the loss is not finite.
+    """
+    device = torch.device(device)
+    model.to(device)
+    generator = torch.Generator().manual_seed(seed)
+    groups = parameter_groups(model, lr=recipe.lr, lr_physics=recipe.lr_physics, weight_decay=recipe.weight_decay)
+    if not groups:
+        raise TrainingError("Expected the model to have parameters to train, but got none that requires a gradient.")
+    optimizer = torch.optim.AdamW(groups, fused=True)
+    per_epoch = len(epoch_order(train.targets, train.group_codes, per_class=recipe.images_per_class, generator=generator))
+    steps = recipe.epochs * math.ceil(per_epoch / recipe.batch_size)
+    schedules = [_one_cycle(steps, recipe.warm_up / recipe.epochs if g["name"] == "physics" else 0.0) for g in groups]
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
+    writer, audit = _tensorboard(log_dir), MovementAudit(model)
+    best, best_state, history, gradients = (-1.0, -math.inf), None, [], {}
+    bar = _progress_bar(recipe.epochs, progress)
+    with seeded(seed):
+        for epoch in range(1, recipe.epochs + 1):
+            order = epoch_order(
+                train.targets, train.group_codes, per_class=recipe.images_per_class, generator=generator
+            )
+            loss = _train_epoch(model, train, order, recipe, optimizer, schedule, augment, generator, device, epoch)
+            gradients = audit_gradients(model, optimizer)
+            entry = {"epoch": epoch, "loss": loss} | _validate(model, validation, recipe, device)
+            history.append(entry)
+            if writer:
+                for key, value in entry.items():
+                    writer.add_scalar(key, value, epoch)
+            score = (entry["validation_hard"], -entry["validation_loss"])
+            if score > best:
+                best, best_epoch = score, epoch
+                best_state = copy.deepcopy(model.state_dict())
+                _save(checkpoint, {"state": best_state, "epoch": epoch, "recipe": recipe.as_dict(), "seed": seed})
+            bar.set_postfix(loss=f"{loss:.3f}", validation=f"{entry['validation_hard']:.3f}")
+            bar.update()
+            if recipe.patience and epoch - best_epoch >= recipe.patience:
+                break
+    bar.close()
+    if writer:
+        writer.close()
+    model.load_state_dict(best_state)
+    model.eval()
+    warnings = [line for line in audit.sentence(model).splitlines() if line]
+    warnings += [f"{name}: {state} after the last step" for name, state in gradients.items() if state not in ("ok", "frozen")]
+    movement = {name: asdict(m) for name, m in audit.report(model).items()}
+    return FitResult(history, best_epoch, gradients, movement, warnings)
+
+
+def _train_epoch(model, train, order, recipe, optimizer, schedule, augment, generator, device, epoch) -> float:
+    model.train()
+    total = torch.zeros((), device=device)
+    targets = train.targets[order]
+    trained = [p for group in optimizer.param_groups for p in group["params"]]
+    for number, start in enumerate(range(0, len(order), recipe.batch_size), 1):
+        images = train.batch(order[start : start + recipe.batch_size], linear=recipe.linear).to(device)
+        if augment is not None and recipe.augment:
+            images = augment(images, generator)
+        target = targets[start : start + recipe.batch_size].to(device)
+        loss = F.cross_entropy(model(images), target, label_smoothing=recipe.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(trained, recipe.gradient_clip)
+        if not bool(torch.isfinite(norm)) or not bool(torch.isfinite(loss)):
+            raise TrainingError(
+                f"Expected a finite loss and gradient, but got loss {float(loss.detach()):g} and gradient norm "
+                f"{float(norm):g} in epoch {epoch}, batch {number}; lower lr (now {recipe.lr:g}) or "
+                f"lr_physics, or look for a layer that divides by zero."
+            )
+        optimizer.step()
+        schedule.step()
+        total += loss.detach() * len(target)
+    return float(total) / len(order)
+
+
+def _one_cycle(steps: int, start: float) -> Callable[[int], float]:
+    """Linear rise over a fifth of the steps, cosine fall to 1 %; nothing before ``start`` (a share of the steps)."""
+
+    def factor(step: int) -> float:
+        share = (step / steps - start) / max(1 - start, 1e-9)
+        if share < 0:
+            return 0.0
+        rise = 0.2
+        if share < rise:
+            return 0.04 + 0.96 * share / rise
+        return 0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, (share - rise) / (1 - rise)))) / 2
+
+    return factor
+
+
+def predict(
+    model: nn.Module,
+    images: ImageSet,
+    *,
+    linear: bool = True,
+    batch_size: int = 256,
+    device: str | torch.device = "cpu",
+    views: tuple[tuple[int, ...], ...] = ((),),
+) -> Tensor:
+    """Logits ``(N, K)`` of the hard reading, on the CPU, in the order of the set.
+
+    Args:
+        views: test-time augmentation: axes to flip the scene along, one tuple per view; logits are averaged.
+            ``((), (2,), (3,), (2, 3))`` averages the four mirror images.
+
+    Example:
+        >>> import numpy as np
+        >>> images = ImageSet(torch.rand(5, 1, 4, 4), torch.zeros(5).long(), np.array(list("abcde")), "linear")
+        >>> predict(nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), images).shape
+        torch.Size([5, 2])
+    """
+    was_training = [(module, module.training) for module in model.modules()]
+    model.to(device).eval()
+    logits = []
+    try:
+        with torch.inference_mode():
+            for index in torch.arange(len(images)).split(batch_size):
+                batch = images.batch(index, linear=linear).to(device)
+                seen = [model(batch.flip(axes) if axes else batch) for axes in views]
+                logits.append(torch.stack(seen).mean(0).float().cpu())
+    finally:
+        for module, flag in was_training:
+            module.training = flag
+    return torch.cat(logits)
+
+
+def _validate(model: nn.Module, validation: ImageSet, recipe: Recipe, device: torch.device) -> dict[str, float]:
+    logits = predict(model, validation, linear=recipe.linear, device=device)
+    hits = (logits.argmax(1) == validation.targets).float()
+    loss = F.cross_entropy(logits, validation.targets)
+    few = torch.arange(min(GAP_IMAGES, len(validation)))
+    model.eval()
+    for _, layer in physical_layers(model):
+        layer.train()  # the surrogate reading into the deployed network: what a leak would look like
+    with torch.no_grad():
+        soft = model(validation.batch(few, linear=recipe.linear).to(device)).argmax(1).cpu()
+    model.eval()
+    soft_hits = (soft == validation.targets[few]).float().mean()
+    return {
+        "validation_hard": float(hits.mean()),
+        "validation_loss": float(loss),
+        "gap": float(soft_hits - hits[few].mean()),
+    }
+
+
+def _save(path: str | Path | None, content: dict) -> None:
+    if path is None:
+        return
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    torch.save(content, temporary)
+    temporary.replace(path)
+
+
+def _tensorboard(log_dir: str | Path | None):
+    if log_dir is None:
+        return None
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ImportError("Expected tensorboard to be installed for log_dir; pip install 'physlayer[tensorboard]'.") from error
+    return SummaryWriter(str(log_dir))
+
+
+def _progress_bar(epochs: int, show: bool):
+    from tqdm import tqdm
+
+    return tqdm(total=epochs, unit="epoch", disable=not show, leave=False)

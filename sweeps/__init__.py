@@ -1,0 +1,1 @@
+"""Sweeps: one short script each."""

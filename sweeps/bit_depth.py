@@ -1,0 +1,116 @@
+"""How many bits does a classifier need? Accuracy against bits per pixel.
+
+    python sweeps/bit_depth.py --bits 1..8                        # embedded phantom, minutes on two cores
+    python sweeps/bit_depth.py --bits 1,8 --seeds 2 --fast        # smoke size
+    python sweeps/bit_depth.py --bits 1,2,4,8 --data DIR --seeds 6 --variants fixed,learned
+    python sweeps/bit_depth.py --bits 1,2 --data DIR --encoding srgb --retrain
+
+Arms: none (no converter, the upper bound), fixed (full scale, mid-tread), tuned (the best fixed range per channel by a
+grid on validation), learned (gain and offset per channel), per_pixel (gain and offset per pixel), bit_budget (whole
+bits per pixel with the same mean, gain and offset per channel). Controls of bit_budget: bit_budget_shuffled
+and bit_budget_inverse (the learned map with its places shuffled, or its order turned round, frozen, network
+retrained) and bit_budget_translated (trained on shifted scenes: its map must be flat).
+
+Writes summary.csv, figure.png, figure.svg and report.html to --out; one record per run in records/. A rerun skips what
+is done; Ctrl-C keeps everything finished.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from physlayer import BitBudget, BitDepth
+from physlayer.sweep import Point, Sweep, Variant, main
+
+GRID = (8, 8)  # of the learned map of bits, upsampled to the sensor: free maps overfit a few hundred sources
+# Ranges tried by `tuned`, as per-channel quantiles of the training pixels; None is full scale. At one bit the middle
+# of the range is the threshold.
+RANGES = ((None, None), (0.01, 0.99), (0.05, 0.95), (0.2, 0.8), (0.01, 0.6), (0.0, 0.3))
+FEW_BITS = 2  # above this many bits the choice of threshold matters little: only the first three ranges are tried
+
+
+def no_layer(point: Point) -> list[nn.Module]:
+    return []
+
+
+def fixed(point: Point) -> list[nn.Module]:
+    return [BitDepth(int(point.value))]
+
+
+def tuned(point: Point, *, low: float | None, high: float | None) -> list[nn.Module]:
+    if low is None:
+        return fixed(point)
+    bottom = point.quantile(low)
+    span = (point.quantile(high) - bottom).clamp(min=1e-3)
+    return [BitDepth(int(point.value), gain=1 / span, offset=-bottom / span)]
+
+
+def ranges(point: Point) -> list[dict]:
+    tried = RANGES if point.value <= FEW_BITS else RANGES[:3]
+    return [{"low": low, "high": high} for low, high in tried]
+
+
+def channel_start(point: Point) -> tuple[nn.Parameter, nn.Parameter]:
+    channels = point.shape[0]
+    return nn.Parameter(torch.ones(channels, 1, 1)), nn.Parameter(torch.zeros(channels, 1, 1))
+
+
+def learned(point: Point) -> list[nn.Module]:
+    gain, offset = channel_start(point)
+    return [BitDepth(int(point.value), gain=gain, offset=offset)]
+
+
+def per_pixel(point: Point) -> list[nn.Module]:
+    gain, offset = nn.Parameter(torch.ones(point.shape)), nn.Parameter(torch.zeros(point.shape))
+    return [BitDepth(int(point.value), gain=gain, offset=offset)]
+
+
+def bit_budget(point: Point) -> list[nn.Module]:
+    gain, offset = channel_start(point)
+    # a little noise, because pixels with equal demands have nothing to tell them apart
+    demand = point.value + 0.05 * torch.randn(1, *GRID, generator=point.generator)
+    return [
+        BitBudget(nn.Parameter(demand), mean_bits=point.value, most=8, gain=gain, offset=offset, size=point.shape[1:])
+    ]
+
+
+def shuffle(camera: nn.Module, generator: torch.Generator) -> None:
+    demand: Tensor = camera[0].free_parameter("bits")
+    with torch.no_grad():
+        demand.copy_(demand.flatten()[torch.randperm(demand.numel(), generator=generator)].view_as(demand))
+
+
+def invert(camera: nn.Module, generator: torch.Generator) -> None:
+    demand: Tensor = camera[0].free_parameter("bits")
+    with torch.no_grad():
+        flat = demand.flatten()
+        rank = flat.argsort().argsort()
+        demand.copy_(flat.sort(descending=True).values[rank].view_as(demand))
+
+
+SWEEP = Sweep(
+    name="bit_depth",
+    parameter="bits",
+    axis="bits per sample",
+    minimum=1,
+    maximum=16,
+    default="1..8",
+    variants=(
+        Variant("fixed", "fixed: full scale", fixed),
+        Variant("tuned", "tuned range, by validation", tuned, candidates=ranges),
+        Variant("learned", "learned per channel", learned, learned=True),
+        Variant("per_pixel", "learned per pixel", per_pixel, learned=True),
+        Variant("bit_budget", "learned bits per pixel, same mean", bit_budget, learned=True),
+        Variant("bit_budget_shuffled", "bit map shuffled", bit_budget, source="bit_budget", change=shuffle),
+        Variant("bit_budget_inverse", "bit map inverted", bit_budget, source="bit_budget", change=invert),
+        Variant("bit_budget_translated", "bit map, scenes shifted", bit_budget, learned=True, translate=True),
+        Variant("none", "no layer", no_layer, swept=False),
+    ),
+    chosen=("fixed", "tuned", "learned", "per_pixel", "bit_budget"),
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SWEEP, __doc__))

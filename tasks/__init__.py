@@ -1,0 +1,1 @@
+"""Tasks: one folder each, with its data, its networks and an object ``TASK``."""

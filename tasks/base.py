@@ -1,0 +1,78 @@
+"""What a task is: data, networks, a recipe and an augmentation, found by name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from physlayer.data import TaskData
+from physlayer.training import Recipe
+
+__all__ = ["Options", "Task", "get_task", "task_names"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may say about a task's data; each task states which it understands.
+
+    Args:
+        data: folder of the real data; ``None`` for the embedded set.
+        fast: smoke size.
+        groups: CSV with the source of every file, or ``"content"``.
+        skip_unreadable: leave unreadable files out, with a warning.
+        drop_straddling: leave out test images whose source is also in the pool.
+    """
+
+    data: str | None = None
+    fast: bool = False
+    groups: str | None = None
+    skip_unreadable: bool = False
+    drop_straddling: bool = False
+
+
+class Task(Protocol):
+    """Interface of ``tasks/<name>/__init__.py``'s ``TASK``."""
+
+    name: str
+    metric: str
+    networks: tuple[str, ...]
+
+    def load(self, options: Options) -> TaskData:
+        """Data, embedded or real."""
+
+    def network(self, name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """A fresh network for readings ``(C, H, W)``."""
+
+    def recipe(self, options: Options) -> Recipe:
+        """Settings that train the task's first network to convergence."""
+
+    def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Random changes of the scene, before any physical layer."""
+
+
+def task_names() -> tuple[str, ...]:
+    """Names of the tasks in this folder.
+
+    Example:
+        >>> "blood_cells" in task_names()
+        True
+    """
+    folder = Path(__file__).parent
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if module.ispkg))
+
+
+def get_task(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        ValueError: if there is none, with the names that exist.
+    """
+    if name not in task_names():
+        raise ValueError(f"Expected task to be one of {', '.join(task_names())}, but got {name!r}.")
+    return importlib.import_module(f"tasks.{name}").TASK

@@ -1,0 +1,127 @@
+"""Four classes of white blood cells on stained smears: an embedded phantom, or the real set from a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from physlayer.data import ImageSet, TaskData, fingerprint
+from physlayer.training import Recipe
+from tasks.base import Options
+
+__all__ = ["TASK", "BloodCells"]
+
+CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
+PHANTOM_POOL, PHANTOM_TEST, PHANTOM_SIZE = 1500, 1000, 32
+FAST_POOL, FAST_TEST = 400, 300
+POOL_SEED, TEST_SEED = 1, 2  # two seeds share no slide
+REAL_HEIGHT, REAL_WIDTH = 60, 80
+
+
+class BloodCells:
+    """The blood-cell task: phantom by default, Kaggle's folder with ``data``."""
+
+    name = "blood_cells"
+    metric = "accuracy"
+    networks = ("course", "small", "large")
+
+    def load(self, options: Options) -> TaskData:
+        """Data for ``options``: rendered (and cached) in seconds, or decoded once from the folder."""
+        if options.data is not None:
+            return self._load_real(options)
+        pool_images, test_images = (FAST_POOL, FAST_TEST) if options.fast else (PHANTOM_POOL, PHANTOM_TEST)
+        pool = cached_phantom(pool_images, POOL_SEED, PHANTOM_SIZE)
+        test = cached_phantom(test_images, TEST_SEED, PHANTOM_SIZE)
+        note = f"Embedded phantom of stained smears, {PHANTOM_SIZE}×{PHANTOM_SIZE} pixels; no real cells."
+        return _task_data(pool, test, CLASSES, (note,))
+
+    def _load_real(self, options: Options) -> TaskData:
+        from tasks.blood_cells.kaggle import load_folder
+
+        pool, test, class_names, notes = load_folder(
+            options.data,
+            height=REAL_HEIGHT,
+            width=REAL_WIDTH,
+            groups=options.groups,
+            skip_unreadable=options.skip_unreadable,
+            drop_straddling=options.drop_straddling,
+        )
+        return _task_data(pool, test, class_names, notes)
+
+    def network(self, name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """A fresh network by name."""
+        from tasks.blood_cells.networks import NETWORKS
+
+        if name not in NETWORKS:
+            raise ValueError(f"Expected network to be one of {', '.join(NETWORKS)}, but got {name!r}.")
+        return NETWORKS[name](shape[0], classes)
+
+    def default_network(self, options: Options) -> str:
+        """The small network for the phantom, the course-sized one for real images."""
+        return "course" if options.data else "small"
+
+    def recipe(self, options: Options) -> Recipe:
+        """Copies of one original add little: 400 images per class and epoch, drawn evenly over originals."""
+        if options.data is not None:
+            return Recipe(epochs=2 if options.fast else 16, images_per_class=100 if options.fast else 400, lr=3e-3)
+        return Recipe(epochs=4 if options.fast else 12, lr=4e-3, batch_size=32)
+
+    def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Mirror images and small turns of the scene, a small change of the lamp's brightness and colour."""
+        from kornia.geometry.transform import hflip, rotate, vflip
+
+        def draw(*size: int) -> Tensor:
+            return torch.rand(size, generator=generator).to(images.device)
+
+        mirror = draw(2, len(images), 1, 1, 1) < 0.5
+        images = torch.where(mirror[0], hflip(images), images)
+        images = torch.where(mirror[1], vflip(images), images)
+        images = rotate(images, 30 * (draw(len(images)) - 0.5), padding_mode="border")
+        lamp = 1 + 0.2 * (draw(len(images), 1, 1, 1) - 0.5) + 0.1 * (draw(len(images), images.shape[1], 1, 1) - 0.5)
+        return (images * lamp).clamp(0, 1)
+
+
+def cached_phantom(images: int, seed: int, size: int) -> ImageSet:
+    """The phantom as an image set, kept in the cache folder because rendering takes longer than reading."""
+    from tasks.blood_cells import phantom, phantom_cells, phantom_shapes
+
+    sources = b"".join(Path(module.__file__).read_bytes() for module in (phantom, phantom_cells, phantom_shapes))
+    key = hashlib.sha256(sources + f"{images} {seed} {size}".encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "physlayer"
+    path = cache / f"blood_phantom_{key}.npz"
+    if path.exists():
+        try:
+            with np.load(path) as stored:
+                return _image_set(stored["images"], stored["targets"], stored["groups"])
+        except (OSError, ValueError, KeyError, EOFError):  # a cache that was cut short: render again
+            path.unlink(missing_ok=True)
+    made = phantom.make_phantom(images, seed=seed, size=size, jobs=min(2, os.cpu_count() or 1))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=cache, suffix=".npz", delete=False) as file:
+            np.savez(file, images=made.images.astype(np.float16), targets=made.targets, groups=made.groups)
+        Path(file.name).replace(path)
+    except OSError:
+        pass  # no place for a cache is no reason to stop
+    return _image_set(made.images.astype(np.float16), made.targets, made.groups)
+
+
+def _image_set(images: np.ndarray, targets: np.ndarray, groups: np.ndarray) -> ImageSet:
+    # float16 has 11 bits: finer than the phantom's photon noise, half the memory in the cache
+    return ImageSet(
+        torch.from_numpy(images.astype(np.float32)), torch.from_numpy(targets.astype(np.int64)), groups, "linear"
+    )
+
+
+def _task_data(pool: ImageSet, test: ImageSet, class_names: tuple[str, ...], notes: tuple[str, ...]) -> TaskData:
+    images, targets = torch.cat([pool.images, test.images]), torch.cat([pool.targets, test.targets])
+    return TaskData("blood_cells", tuple(class_names), pool, test, fingerprint(images, targets), tuple(notes))
+
+
+TASK = BloodCells()

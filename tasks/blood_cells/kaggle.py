@@ -1,0 +1,342 @@
+"""Read the blood-cell images of Kaggle's ``paultimothymooney/blood-cells``, with the source of every copy.
+
+The folder holds augmented copies (rotation, shift, shear, flips, black fill) of a few hundred originals. A random
+split would put copies of one original on both sides, so the loader knows the source of every file, or refuses.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import os
+import tempfile
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from physlayer.data import ImageSet, linear_to_srgb, srgb_to_linear
+
+SPLITS = ("TRAIN", "TEST")
+SUFFIXES = (".jpeg", ".jpg", ".png")
+ROOTS = (".", "images", "dataset2-master/images", "dataset2-master/dataset2-master/images")
+SHIPPED_TABLE = Path(__file__).with_name("groups.csv.gz")
+CACHE_FORMAT = 1
+CONTENT_DISTANCE = 0.012
+
+
+def load_folder(
+    folder: str | Path,
+    *,
+    height: int = 60,
+    width: int = 80,
+    cache: str | Path | None = None,
+    groups: str | Path | None = None,
+    skip_unreadable: bool = False,
+    drop_straddling: bool = False,
+    jobs: int = 2,
+    progress: bool = True,
+) -> tuple[ImageSet, ImageSet, tuple[str, ...], tuple[str, ...]]:
+    r"""Load ``TRAIN`` and ``TEST``, each image decoded once and reduced by averaging light over area.
+
+    .. math:: V = E\Bigl(\frac{1}{|A|} \sum_{p \in A} E^{-1}(V_p)\Bigr)
+
+    :math:`V` are sRGB values and :math:`E` the sRGB encoding: a larger pixel of area :math:`A` integrates linear
+    light. An image of another aspect ratio is stretched. The result is rounded to 8-bit codes and kept in a cache.
+
+    Args:
+        folder: the folder that holds ``TRAIN`` and ``TEST``, or one that holds ``images`` or ``dataset2-master``.
+        height: rows of the result. Unit: pixel.
+        width: columns of the result. Unit: pixel.
+        cache: folder for decoded images; ``None``: ``$XDG_CACHE_HOME/physlayer`` or ``~/.cache/physlayer``.
+        groups: source of every file: ``None``: the shipped table, which knows the files of Kaggle by class, name and
+            size; a CSV with the columns ``file,group`` (``file``: a path below ``images``, or a name if unique;
+            columns ``split,class`` may complete a name); ``"content"``: :func:`group_by_content`.
+        skip_unreadable: leave unreadable files out with a warning and a note, rather than stop. Nothing is cached then.
+        drop_straddling: leave out ``TEST`` images of sources that are also in ``TRAIN``.
+        jobs: threads that decode.
+        progress: show a progress bar while decoding.
+
+    Returns:
+        ``(pool, test, class_names, notes)``: sRGB-encoded uint8 sets ``(N, 3, height, width)``, and what a report must
+        say about the data.
+
+    Raises:
+        FileNotFoundError: if the folder, or ``TRAIN`` and ``TEST`` in it, are missing.
+        ValueError: if a class lacks images, a file is unreadable, or the source of an image is unknown.
+    """
+    if min(height, width, jobs) < 1:
+        raise ValueError(f"Expected height, width and jobs to be 1 or more, but got {height}, {width} and {jobs}.")
+    root = find_images(Path(folder))
+    files, class_names = list_images(root)
+    names = [file.relative_to(root).as_posix() for file in files]
+    if groups is None:
+        sources = _shipped_groups(files, names)
+    elif groups == "content":
+        sources = None
+    else:
+        sources = _given_groups(Path(groups), names)
+
+    images, unreadable = _cached_images(files, names, height, width, cache, skip_unreadable, jobs, progress)
+    kept = np.array([name not in unreadable for name in names])
+    names = [name for name, keep in zip(names, kept, strict=True) if keep]
+    sources = group_by_content(images) if sources is None else sources[kept]
+    targets = torch.tensor([class_names.index(name.split("/")[1]) for name in names])
+    in_test = torch.tensor([name.startswith("TEST/") for name in names])
+    _require_classes([tuple(name.split("/")[:2]) for name in names], class_names, "readable images")
+
+    everything = ImageSet(images, targets, sources, "srgb")
+    pool, test = (everything.subset(side.nonzero().flatten()) for side in (~in_test, in_test))
+    straddling = straddling_groups(pool, test)
+    leaked = torch.from_numpy(np.isin(test.groups, straddling))
+    if drop_straddling and straddling:
+        if set(test.targets[~leaked].tolist()) != set(range(len(class_names))):
+            raise ValueError(
+                "Expected every class to keep TEST images without drop_straddling's sources, but got a class with none; "
+                "load without drop_straddling."
+            )
+        test = test.subset((~leaked).nonzero().flatten())
+    notes = _notes(pool, test, straddling, int(leaked.sum()), drop_straddling, groups, sorted(unreadable))
+    return pool, test, class_names, notes
+
+
+def straddling_groups(pool: ImageSet, test: ImageSet) -> tuple[str, ...]:
+    """Names of the sources with images in both sets; ``np.isin(test.groups, …)`` marks their test images."""
+    return tuple(np.intersect1d(pool.groups, test.groups).tolist())
+
+
+def find_images(folder: Path) -> Path:
+    """The folder with ``TRAIN`` and ``TEST``, at or below ``folder``.
+
+    Raises:
+        FileNotFoundError: if ``folder`` does not exist or holds no such folder.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"Expected a folder with the blood-cell images, but got {folder}, which is not there.")
+    for root in ROOTS:
+        if all((folder / root / split).is_dir() for split in SPLITS):
+            return folder / root
+    raise FileNotFoundError(
+        f"Expected {folder} to hold images/TRAIN and images/TEST, but got neither; "
+        "give the folder dataset2-master of the download."
+    )
+
+
+def list_images(root: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """All image files below ``root`` in sorted order, and the class names; hidden files are ignored.
+
+    Raises:
+        ValueError: if there are no images, or a class has none in ``TRAIN`` or ``TEST``.
+    """
+    folders = [path for split in SPLITS for path in sorted((root / split).iterdir())]
+    folders = [path for path in folders if path.is_dir() and not path.name.startswith(".")]
+    class_names = tuple(sorted({path.name for path in folders}))
+    files = [
+        file
+        for path in folders
+        for file in sorted(path.iterdir())
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+    ]
+    if not files:
+        raise ValueError(f"Expected images in {root}/TRAIN/<CLASS>, but got none ending in {', '.join(SUFFIXES)}.")
+    _require_classes([(file.parent.parent.name, file.parent.name) for file in files], class_names, "images")
+    return files, class_names
+
+
+def group_by_content(images: Tensor, distance: float = CONTENT_DISTANCE) -> np.ndarray:
+    r"""Guess sources by colour: images nearer than ``distance`` are linked, and chains of links are one source.
+
+    .. math:: d_{ij} = \sqrt{\tfrac{1}{K}\textstyle\sum_k (q_{ik} - q_{jk})^2}
+
+    :math:`q` are 25 quantiles each of R, G, B, R − G and B − G over the pixels that are not black fill, as fractions of
+    full scale; rotation, shift and flips barely change them. A guess: different slides of one stain may be merged
+    (fewer sources, no leak), and strongly sheared copies may be set apart (a leak). Prefer a table.
+
+    Args:
+        images: uint8 codes, ``(N, 3, H, W)``.
+        distance: :math:`d`, largest distance of a link. Unit: fraction of full scale.
+
+    Returns:
+        Source names ``content_00000`` …, ``(N,)``.
+    """
+    features = torch.stack([_colour_quantiles(image) for image in images])
+    label = torch.arange(len(images))
+    links = []
+    for start in range(0, len(images), 1024):
+        near = torch.cdist(features[start : start + 1024], features) < distance * features.shape[1] ** 0.5
+        links.append(near.nonzero() + torch.tensor([start, 0]))
+    first, second = torch.cat(links).T
+    while True:
+        lowest = label.scatter_reduce(0, first, label[second], "amin")
+        lowest = lowest[lowest]
+        if torch.equal(lowest, label):
+            break
+        label = lowest
+    return np.array([f"content_{number:05d}" for number in torch.unique(label, return_inverse=True)[1].tolist()])
+
+
+def _colour_quantiles(image: Tensor) -> Tensor:
+    red, green, blue = pixels = image.flatten(1).float() / 255
+    channels = torch.stack([red, green, blue, red - green, blue - green])
+    lit = pixels.amax(0) > 0.1
+    if lit.sum() < 25:
+        lit = torch.ones_like(lit)
+    ordered = channels[:, lit].sort(1).values
+    return ordered[:, torch.linspace(0, ordered.shape[1] - 1, 27)[1:-1].long()].flatten()
+
+
+def _shipped_groups(files: list[Path], names: list[str]) -> np.ndarray:
+    with gzip.open(SHIPPED_TABLE, "rt", encoding="utf-8", newline="") as table:
+        known = {
+            (f"{row['split']}/{row['class']}/{row['file']}", int(row["bytes"])): row["group"]
+            for row in csv.DictReader(table)
+        }
+    found = [known.get((name, file.stat().st_size), "") for file, name in zip(files, names, strict=True)]
+    return _require_sources(found, names, "the shipped table")
+
+
+def _given_groups(table: Path, names: list[str]) -> np.ndarray:
+    if not table.is_file():
+        raise FileNotFoundError(f"Expected groups to be a CSV file or 'content', but got {table}, which is not there.")
+    known: dict[str, str] = {}
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if not {"file", "group"} <= set(reader.fieldnames or ()):
+            raise ValueError(f"Expected {table.name} to have the columns file,group, but got {reader.fieldnames}.")
+        for row in reader:
+            parts = [row.get("split"), row.get("class"), (row["file"] or "").strip().replace("\\", "/")]
+            key = "/".join(part for part in parts if part).rpartition("images/")[2].removeprefix("./")
+            group = (row["group"] or "").strip()
+            if known.setdefault(key, group) != group:
+                raise ValueError(
+                    f"Expected one group per file in {table.name}, but got {known[key]} and {group} for {key}; "
+                    "write the path below images if the name is not unique."
+                )
+    unique = Counter(name.rpartition("/")[2] for name in names)
+    found = []
+    for name in names:
+        base = name.rpartition("/")[2]
+        found.append(known.get(name) or (known.get(base, "") if unique[base] == 1 else ""))
+    return _require_sources(found, names, table.name)
+
+
+def _require_sources(found: list[str], names: list[str], table: str) -> np.ndarray:
+    unknown = [name for name, group in zip(names, found, strict=True) if not group]
+    if unknown:
+        raise ValueError(
+            f"Expected a source for every image, but {len(unknown)} of {len(names)} files (first: {unknown[0]}) are not "
+            f"in {table}; give groups as a CSV with the columns file,group, or as 'content' for a guess by colour: a "
+            "random split would put copies of one original on both sides."
+        )
+    return np.array(found, dtype=str)
+
+
+def _require_classes(present: Iterable[tuple[str, ...]], class_names: tuple[str, ...], what: str) -> None:
+    counts = Counter(present)
+    for name in class_names:
+        for split in SPLITS:
+            if not counts[split, name]:
+                raise ValueError(
+                    f"Expected class {name} to have {what} in TRAIN and TEST, but got none in {split}; "
+                    "complete the folder or remove the class from both."
+                )
+
+
+def _cached_images(files, names, height, width, cache, skip_unreadable, jobs, progress) -> tuple[Tensor, set[str]]:
+    """Decoded images ``(N, 3, H, W)`` uint8 of the readable files, and the names of the others."""
+    digest = hashlib.sha256(f"{CACHE_FORMAT} {height} {width}".encode())
+    for file, name in zip(files, names, strict=True):
+        status = file.stat()
+        digest.update(f"\n{name} {status.st_size} {status.st_mtime_ns}".encode())
+    home = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "physlayer"
+    path = home / f"blood_cells_{height}x{width}_{digest.hexdigest()[:16]}.npz"
+    if path.exists():
+        try:
+            with np.load(path) as stored:
+                images = stored["images"]
+            if images.shape == (len(files), 3, height, width) and images.dtype == np.uint8:
+                return torch.from_numpy(images), set()
+            reason = f"shape {images.shape}"
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            reason = str(error)
+        warnings.warn(f"The cache {path} is corrupt ({reason}) and is made again.", stacklevel=3)
+    images, unreadable = _decode_all(files, names, height, width, skip_unreadable, jobs, progress)
+    if not unreadable:
+        try:
+            _write_atomically(path, images)
+        except OSError as error:
+            warnings.warn(f"The cache {path} was not written ({error}); the next load decodes again.", stacklevel=3)
+    return torch.from_numpy(images), unreadable
+
+
+def _write_atomically(path: Path, images: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, images=images)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _decode_all(files, names, height, width, skip_unreadable, jobs, progress) -> tuple[np.ndarray, set[str]]:
+    from tqdm import tqdm
+
+    images = np.empty((len(files), 3, height, width), np.uint8)
+    good = np.ones(len(files), bool)
+    with ThreadPoolExecutor(jobs) as workers:
+        decoded = workers.map(partial(_decode, height=height, width=width), files)
+        for number, image in enumerate(tqdm(decoded, "decoding", len(files), disable=not progress, unit="image")):
+            if isinstance(image, np.ndarray):
+                images[number] = image
+                continue
+            good[number] = False
+            if not skip_unreadable:
+                workers.shutdown(wait=False, cancel_futures=True)
+                raise ValueError(
+                    f"Expected every image to be readable, but got {names[number]}: {image}; "
+                    "restore the file, or leave it out with skip_unreadable."
+                )
+            warnings.warn(f"{names[number]} is unreadable ({image}) and is left out.", stacklevel=4)
+    return images[good], {name for name, keep in zip(names, good, strict=True) if not keep}
+
+
+def _decode(file: Path, height: int, width: int) -> np.ndarray | str:
+    """The image as uint8 ``(3, height, width)``, or why it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            codes = np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        return str(error).replace(str(file), file.name) or type(error).__name__
+    table = srgb_to_linear(torch.arange(256) / 255).numpy()
+    planes = [Image.fromarray(table.take(codes[..., k])).resize((width, height), Image.Resampling.BOX) for k in range(3)]
+    light = torch.from_numpy(np.stack([np.asarray(plane) for plane in planes])).clamp(0, 1)
+    return (linear_to_srgb(light) * 255).round().to(torch.uint8).numpy()
+
+
+def _notes(pool, test, straddling, leaked, dropped, groups, unreadable) -> tuple[str, ...]:
+    notes = [
+        f"{len(pool)} training images are augmented copies of {len(set(pool.groups))} sources, {len(test)} test images "
+        f"of {len(set(test.groups))}; count sources, not images.",
+        f"{len(straddling)} sources have images in both TRAIN and TEST ({leaked} TEST images, "
+        f"{'left out' if dropped else 'kept'}).",
+        "Augmented copies have black fill at the border, which is not a property of the sensor or the cell.",
+        "Images were reduced by averaging linear light over area and stored as 8-bit sRGB codes.",
+    ]
+    if groups == "content":
+        notes.append("Sources were guessed by colour; copies of one original may be on both sides of a split.")
+    if unreadable:
+        notes.append(f"{len(unreadable)} unreadable files were left out: {', '.join(unreadable)}.")
+    return tuple(notes)

@@ -1,0 +1,69 @@
+"""Networks for blood cells: one of the size of the course's basic network, and a larger one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["NETWORKS", "ConvolutionalNetwork"]
+
+
+class ConvolutionalNetwork(nn.Module):
+    """Blocks of 3×3 convolution, batch norm, ReLU and 2×2 pooling, then a linear layer on the channel means.
+
+    The reading is first normalised by one rule that is the same for every camera (batch norm without learned
+    scale): a digital step, so that no arm of a comparison wins by the scale of its output.
+
+    Args:
+        channels: channels of the reading. classes: number of logits. widths: channels after each block.
+        depth: convolutions per block. dropout: share of features dropped before the linear layer.
+        first_stride: 2 halves the image in the first convolution (5×5) and skips its pooling.
+
+    Shape:
+        ``(B, channels, H, W)`` to ``(B, classes)``.
+
+    Example:
+        >>> ConvolutionalNetwork(3, 4)(torch.rand(2, 3, 60, 80)).shape
+        torch.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        *,
+        widths: tuple[int, ...] = (16, 32, 64, 64),
+        depth: int = 1,
+        dropout: float = 0.3,
+        first_stride: int = 1,
+    ):
+        super().__init__()
+        layers: list[nn.Module] = [nn.BatchNorm2d(channels, affine=False)]
+        for block, width in enumerate(widths):
+            strided = block == 0 and first_stride == 2
+            for number in range(depth):
+                large = strided and number == 0
+                layers += [
+                    nn.Conv2d(
+                        channels, width, 5 if large else 3, padding=2 if large else 1, stride=2 if large else 1, bias=False
+                    ),
+                    nn.BatchNorm2d(width),
+                    nn.ReLU(inplace=True),
+                ]
+                channels = width
+            if not strided:
+                layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels, classes))
+
+    def forward(self, reading: Tensor) -> Tensor:
+        # channels-last convolutions are about a third faster on CPUs; only strides change, not values
+        features = self.features(reading.contiguous(memory_format=torch.channels_last))
+        return self.classifier(features.mean((2, 3)))
+
+
+NETWORKS = {
+    "small": lambda channels, classes: ConvolutionalNetwork(channels, classes, widths=(16, 32, 64), first_stride=2),
+    "course": lambda channels, classes: ConvolutionalNetwork(channels, classes, widths=(16, 32, 64, 64)),
+    "large": lambda channels, classes: ConvolutionalNetwork(channels, classes, widths=(32, 64, 128, 128), depth=2),
+}
