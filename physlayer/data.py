@@ -66,7 +66,7 @@ class ImageSet:
     Args:
         images: ``(N, C, H, W)``; uint8 codes, or float32 as a fraction of full scale, 0 to 1.
         targets: class of each image, int64, ``(N,)``.
-        groups: name of the source image, patient or slide of each image, ``(N,)`` strings.
+        groups: source image, patient or slide of each image, ``(N,)`` strings.
         encoding: ``"linear"`` (values proportional to light) or ``"srgb"`` (sRGB-encoded values).
 
     Raises:
@@ -114,13 +114,11 @@ class ImageSet:
 
     @cached_property
     def group_codes(self) -> Tensor:
-        """The sources as int64 numbers, ``(N,)``, in the order of their sorted names."""
+        """The sources as int64 numbers, ``(N,)``, ordered by name."""
         return _codes(self.groups)
 
     def batch(self, index: Tensor, *, linear: bool = True) -> Tensor:
-        """Images ``index`` as float32 ``(B, C, H, W)``: linear light, or sRGB-encoded with ``linear=False``.
-
-        Full scale is 1 in both. 8-bit codes go through a 256-entry table, so that every code is exact.
+        """Images ``index`` as float32 ``(B, C, H, W)``, 1 = full scale: linear light, or sRGB-encoded values.
 
         Raises:
             IndexError: if an index is outside the set.
@@ -166,12 +164,9 @@ class TaskData:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        pool, test = (tuple(part.images.shape[1:]) for part in (self.pool, self.test))
-        if pool != test or self.pool.encoding != self.test.encoding:
-            raise ValueError(
-                "Expected test to have the image shape and encoding of pool, "
-                f"{pool} {self.pool.encoding}, but got {test} {self.test.encoding}."
-            )
+        pool, test = ((*part.images.shape[1:], part.encoding) for part in (self.pool, self.test))
+        if pool != test:
+            raise ValueError(f"Expected test to have pool's shape and encoding {pool}, but got {test}.")
         largest = max(self.pool.classes + self.test.classes)
         if largest >= len(self.class_names):
             count = len(self.class_names)
@@ -203,7 +198,7 @@ def group_split(
     .. math:: n_k = \mathrm{clip}(\mathrm{round}(f\,s_k),\, 1,\, s_k - 1)
 
     of the :math:`s_k` sources of class :math:`k` go to validation. Rare classes choose first; a source of
-    several classes is placed once and counts for each, so :math:`n_k` may then be missed by a few.
+    several classes counts for each, so :math:`n_k` may then be missed by a few.
 
     Args:
         targets: class of each image, int64, ``(N,)``.
@@ -216,7 +211,7 @@ def group_split(
         Ascending indices ``(train, validation)``, int64.
 
     Raises:
-        ValueError: if ``fraction`` is not between 0 and 1, or a class cannot be on both sides.
+        ValueError: if ``fraction`` is not in 0…1, or a class cannot be on both sides.
 
     Example:
         >>> train, validation = group_split(torch.zeros(6).long(), np.array(list("aabbcc")), 0.3, seed=0)
@@ -233,8 +228,8 @@ def group_split(
     for name, sources in zip(names, holds.sum(0).tolist(), strict=True):
         if sources < 2:
             raise ValueError(
-                f"Expected class {name} to have at least 2 sources, one for training and one for validation, "
-                f"but got {sources}; add images of another source or leave the class out."
+                f"Expected class {name} to have at least 2 sources, for training and validation, "
+                f"but got {sources}; add another source or leave the class out."
             )
     generator = torch.Generator().manual_seed(seed)
     for _ in range(SPLIT_ATTEMPTS):
@@ -243,8 +238,8 @@ def group_split(
             chosen = held_out[codes]
             return (~chosen).nonzero().flatten(), chosen.nonzero().flatten()
     raise ValueError(
-        f"Expected sources that let every class be on both sides, but got none in {SPLIT_ATTEMPTS} draws; "
-        "too many sources hold several classes: check the groups."
+        f"Expected sources to let every class be on both sides, but got none in {SPLIT_ATTEMPTS} draws; "
+        "check the groups: many hold several classes."
     )
 
 
@@ -255,16 +250,16 @@ def epoch_order(
 
     .. math:: m_s \in \{\lfloor m / s_k \rfloor, \lceil m / s_k \rceil\}, \quad \sum_s m_s = m
 
-    Of source :math:`s`, :math:`m_s` images are drawn; a copy repeats only after all copies of it were drawn.
+    Of source :math:`s`, :math:`m_s` images are drawn; one repeats only after all others of the source.
 
     Args:
         targets: class of each image, int64, ``(N,)``.
-        groups: source of each image, names or integer codes, ``(N,)``; codes are faster.
+        groups: source of each image, names or (faster) integer codes, ``(N,)``.
         per_class: :math:`m`, images per class; ``None`` takes every image once.
         generator: the randomness (a CPU generator).
 
     Returns:
-        Shuffled indices, int64, ``(classes * m,)`` or ``(N,)``.
+        Indices, int64, ``(classes * m,)`` or ``(N,)``.
 
     Raises:
         ValueError: if ``per_class`` is not 1 or more.
@@ -295,7 +290,7 @@ def epoch_order(
     rank = torch.empty_like(lottery)
     rank[lottery] = torch.arange(len(sources)) - _starts(counts)[source_class]
     share = counts[source_class]
-    quota = per_class // share + (rank < per_class % share).long()
+    quota = per_class // share + (rank < per_class % share)
 
     owner = torch.repeat_interleave(torch.arange(len(sources)), quota)
     turn = torch.arange(len(owner)) - _starts(quota)[owner]
@@ -304,7 +299,7 @@ def epoch_order(
 
 
 def fingerprint(images: Tensor, targets: Tensor) -> str:
-    """SHA-256 over the type, shape and values of ``images`` and ``targets``, 64 hexadecimal digits.
+    """SHA-256 over type, shape and values of ``images`` and ``targets``, hexadecimal.
 
     Example:
         >>> len(fingerprint(torch.zeros(1, 1, 2, 2), torch.zeros(1).long()))

@@ -160,7 +160,7 @@ def parameter_saliency(
     .. math:: g_b = \partial s_b / \partial v, \qquad v = f(\theta)
 
     with :math:`v` the quantity that the layer uses (unit: its own), not the free number :math:`\theta` behind
-    its bound. Costs one forward and one backward pass per image: slower than ``torch.func.vmap``, but it works
+        names: quantities such as ``"0.gain"``, fixed ones too; ``None`` takes every learned one.
     with every straight-through ``autograd.Function``.
 
     Args:

@@ -18,6 +18,7 @@ __all__ = ["split_camera"]
 
 RELU = (F.relu, torch.relu, Tensor.relu)
 RELU_IN_PLACE = (torch.relu_, Tensor.relu_)
+PATH_BATCH = 64  # images of an integration path held in memory at once
 
 
 def split_camera(model: nn.Module) -> tuple[nn.Sequential, nn.Module]:
@@ -185,7 +186,10 @@ def integrated_gradients(score, x: Tensor, images: Tensor, weights: Tensor, step
 
     gradient(score, x, images, weights)  # for our error sentence; captum's names no fix
     path = IntegratedGradients(score).attribute(
-        x, additional_forward_args=(images, weights), n_steps=steps, internal_batch_size=len(x)
+        x,
+        additional_forward_args=(images, weights),
+        n_steps=steps,
+        internal_batch_size=max(len(x), PATH_BATCH),
     )
     return path.detach().to(x.dtype)
 
@@ -193,11 +197,11 @@ def integrated_gradients(score, x: Tensor, images: Tensor, weights: Tensor, step
 def smooth_gradient(
     score, x: Tensor, images: Tensor, weights: Tensor, samples: int, noise: float, generator
 ) -> Tensor:
-    """Mean gradient under noise; not captum's NoiseTunnel, which draws from the global generator per image."""
+    """Mean gradient under noise; not captum's NoiseTunnel, whose noise is global and differs per image."""
     if not isinstance(generator, torch.Generator):
         raise ValueError(
-            f"Expected generator to be a torch.Generator, but got {type(generator).__name__}; smooth_gradient "
-            "draws noise: use torch.Generator().manual_seed(0)."
+            f"Expected generator to be a torch.Generator, but got {type(generator).__name__}; "
+            "smooth_gradient draws noise: use torch.Generator().manual_seed(0)."
         )
     values = x.detach()
     deviation = noise * (values.amax((1, 2, 3), keepdim=True) - values.amin((1, 2, 3), keepdim=True))

@@ -25,7 +25,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """A paired difference, the exact p over seeds and the difference of each seed."""
+    """A paired difference, its exact p over seeds and its value for each seed."""
 
     p_sign_flip: float
     per_seed: tuple[float, ...]
@@ -124,7 +124,7 @@ def _strata(strata, group):
 
 
 def _group_weights(random, strata, sources, resamples):
-    """How often each source is drawn, ``(B, G)``, each stratum within itself."""
+    """How often each source is drawn, ``(B, G)``, within its stratum."""
     weights = np.zeros((resamples, sources))
     row = np.arange(resamples)[:, None]
     for members in strata:

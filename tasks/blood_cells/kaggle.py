@@ -1,7 +1,7 @@
 """Read the blood-cell images of Kaggle's ``paultimothymooney/blood-cells``, with the source of every copy.
 
-The folder holds augmented copies (rotation, shift, shear, flips, black fill) of a few hundred originals. A random
-split would put copies of one original on both sides, so the loader knows the source of every file, or refuses.
+The files are augmented copies of a few hundred originals. A random split would put copies of one original on
+both sides, so the loader knows the source of every file, or refuses.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ import torch
 from torch import Tensor
 
 from physlayer.data import ImageSet, linear_to_srgb, srgb_to_linear
+from tasks.blood_cells.content_groups import group_by_content
 
 SPLITS = ("TRAIN", "TEST")
 SUFFIXES = (".jpeg", ".jpg", ".png")
 ROOTS = (".", "images", "dataset2-master/images", "dataset2-master/dataset2-master/images")
 SHIPPED_TABLE = Path(__file__).with_name("groups.csv.gz")
 CACHE_FORMAT = 1
-CONTENT_DISTANCE = 0.012
 
 
 def load_folder(
@@ -49,32 +49,31 @@ def load_folder(
 
     .. math:: V = E\Bigl(\frac{1}{|A|} \sum_{p \in A} E^{-1}(V_p)\Bigr)
 
-    :math:`V` are sRGB values and :math:`E` the sRGB encoding: a larger pixel of area :math:`A` integrates linear
-    light. An image of another aspect ratio is stretched. The result is rounded to 8-bit codes and kept in a cache.
+    :math:`V` are sRGB values, :math:`E` the sRGB encoding: a larger pixel of area :math:`A` integrates linear
+    light. Other aspect ratios are stretched. The result is rounded to 8-bit codes and kept in a cache.
 
     Args:
-        folder: the folder that holds ``TRAIN`` and ``TEST``, or one that holds ``images`` or ``dataset2-master``.
-        height: rows of the result. Unit: pixel.
-        width: columns of the result. Unit: pixel.
-        cache: folder for decoded images; ``None``: ``$XDG_CACHE_HOME/physlayer`` or ``~/.cache/physlayer``.
-        groups: source of every file: ``None``: the shipped table, which knows the files of Kaggle by class, name and
-            size; a CSV with the columns ``file,group`` (``file``: a path below ``images``, or a name if unique;
-            columns ``split,class`` may complete a name); ``"content"``: :func:`group_by_content`.
-        skip_unreadable: leave unreadable files out with a warning and a note, rather than stop. Nothing is cached then.
+        folder: the one with ``TRAIN`` and ``TEST``, or one that holds ``images`` or ``dataset2-master``.
+        height, width: of the result. Unit: pixel.
+        cache: folder for decoded images; ``None``: ``physlayer`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+        groups: ``None``: the shipped table, which knows Kaggle's files by class, name and size; a CSV with the
+            columns ``file,group`` (``file``: path below ``images``, or a unique name; columns ``split,class`` may
+            complete it); ``"content"``: :func:`group_by_content`.
+        skip_unreadable: leave unreadable files out with a warning and a note; nothing is cached then.
         drop_straddling: leave out ``TEST`` images of sources that are also in ``TRAIN``.
         jobs: threads that decode.
         progress: show a progress bar while decoding.
 
     Returns:
-        ``(pool, test, class_names, notes)``: sRGB-encoded uint8 sets ``(N, 3, height, width)``, and what a report must
-        say about the data.
+        ``(pool, test, class_names, notes)``: sRGB-encoded uint8 sets ``(N, 3, height, width)``, and what a
+        report must say about the data.
 
     Raises:
         FileNotFoundError: if the folder, or ``TRAIN`` and ``TEST`` in it, are missing.
         ValueError: if a class lacks images, a file is unreadable, or the source of an image is unknown.
     """
     if min(height, width, jobs) < 1:
-        raise ValueError(f"Expected height, width and jobs to be 1 or more, but got {height}, {width} and {jobs}.")
+        raise ValueError(f"Expected height, width, jobs to be 1 or more, but got {height}, {width}, {jobs}.")
     root = find_images(Path(folder))
     files, class_names = list_images(root)
     names = [file.relative_to(root).as_posix() for file in files]
@@ -100,7 +99,7 @@ def load_folder(
     if drop_straddling and straddling:
         if set(test.targets[~leaked].tolist()) != set(range(len(class_names))):
             raise ValueError(
-                "Expected every class to keep TEST images without drop_straddling's sources, but got a class with none; "
+                "Expected every class to keep TEST images, but got a class with none; "
                 "load without drop_straddling."
             )
         test = test.subset((~leaked).nonzero().flatten())
@@ -120,7 +119,9 @@ def find_images(folder: Path) -> Path:
         FileNotFoundError: if ``folder`` does not exist or holds no such folder.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"Expected a folder with the blood-cell images, but got {folder}, which is not there.")
+        raise FileNotFoundError(
+            f"Expected a folder of blood-cell images, but got {folder}, which is missing."
+        )
     for root in ROOTS:
         if all((folder / root / split).is_dir() for split in SPLITS):
             return folder / root
@@ -146,51 +147,11 @@ def list_images(root: Path) -> tuple[list[Path], tuple[str, ...]]:
         if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
     ]
     if not files:
-        raise ValueError(f"Expected images in {root}/TRAIN/<CLASS>, but got none ending in {', '.join(SUFFIXES)}.")
+        raise ValueError(
+            f"Expected images in {root}/TRAIN/<CLASS>, but got none ending in {', '.join(SUFFIXES)}."
+        )
     _require_classes([(file.parent.parent.name, file.parent.name) for file in files], class_names, "images")
     return files, class_names
-
-
-def group_by_content(images: Tensor, distance: float = CONTENT_DISTANCE) -> np.ndarray:
-    r"""Guess sources by colour: images nearer than ``distance`` are linked, and chains of links are one source.
-
-    .. math:: d_{ij} = \sqrt{\tfrac{1}{K}\textstyle\sum_k (q_{ik} - q_{jk})^2}
-
-    :math:`q` are 25 quantiles each of R, G, B, R − G and B − G over the pixels that are not black fill, as fractions of
-    full scale; rotation, shift and flips barely change them. A guess: different slides of one stain may be merged
-    (fewer sources, no leak), and strongly sheared copies may be set apart (a leak). Prefer a table.
-
-    Args:
-        images: uint8 codes, ``(N, 3, H, W)``.
-        distance: :math:`d`, largest distance of a link. Unit: fraction of full scale.
-
-    Returns:
-        Source names ``content_00000`` …, ``(N,)``.
-    """
-    features = torch.stack([_colour_quantiles(image) for image in images])
-    label = torch.arange(len(images))
-    links = []
-    for start in range(0, len(images), 1024):
-        near = torch.cdist(features[start : start + 1024], features) < distance * features.shape[1] ** 0.5
-        links.append(near.nonzero() + torch.tensor([start, 0]))
-    first, second = torch.cat(links).T
-    while True:
-        lowest = label.scatter_reduce(0, first, label[second], "amin")
-        lowest = lowest[lowest]
-        if torch.equal(lowest, label):
-            break
-        label = lowest
-    return np.array([f"content_{number:05d}" for number in torch.unique(label, return_inverse=True)[1].tolist()])
-
-
-def _colour_quantiles(image: Tensor) -> Tensor:
-    red, green, blue = pixels = image.flatten(1).float() / 255
-    channels = torch.stack([red, green, blue, red - green, blue - green])
-    lit = pixels.amax(0) > 0.1
-    if lit.sum() < 25:
-        lit = torch.ones_like(lit)
-    ordered = channels[:, lit].sort(1).values
-    return ordered[:, torch.linspace(0, ordered.shape[1] - 1, 27)[1:-1].long()].flatten()
 
 
 def _shipped_groups(files: list[Path], names: list[str]) -> np.ndarray:
@@ -205,20 +166,24 @@ def _shipped_groups(files: list[Path], names: list[str]) -> np.ndarray:
 
 def _given_groups(table: Path, names: list[str]) -> np.ndarray:
     if not table.is_file():
-        raise FileNotFoundError(f"Expected groups to be a CSV file or 'content', but got {table}, which is not there.")
+        raise FileNotFoundError(
+            f"Expected groups to be a CSV file or 'content', but got {table}, a missing file."
+        )
     known: dict[str, str] = {}
     with table.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         if not {"file", "group"} <= set(reader.fieldnames or ()):
-            raise ValueError(f"Expected {table.name} to have the columns file,group, but got {reader.fieldnames}.")
+            raise ValueError(
+                f"Expected {table.name} to have the columns file,group, but got {reader.fieldnames}."
+            )
         for row in reader:
             parts = [row.get("split"), row.get("class"), (row["file"] or "").strip().replace("\\", "/")]
             key = "/".join(part for part in parts if part).rpartition("images/")[2].removeprefix("./")
             group = (row["group"] or "").strip()
             if known.setdefault(key, group) != group:
                 raise ValueError(
-                    f"Expected one group per file in {table.name}, but got {known[key]} and {group} for {key}; "
-                    "write the path below images if the name is not unique."
+                    f"Expected one group for {key} in {table.name}, but got {known[key]} and {group}; "
+                    "write its path below images."
                 )
     unique = Counter(name.rpartition("/")[2] for name in names)
     found = []
@@ -232,9 +197,9 @@ def _require_sources(found: list[str], names: list[str], table: str) -> np.ndarr
     unknown = [name for name, group in zip(names, found, strict=True) if not group]
     if unknown:
         raise ValueError(
-            f"Expected a source for every image, but {len(unknown)} of {len(names)} files (first: {unknown[0]}) are not "
-            f"in {table}; give groups as a CSV with the columns file,group, or as 'content' for a guess by colour: a "
-            "random split would put copies of one original on both sides."
+            f"Expected a source for every image, but got {len(unknown)} of {len(names)} files "
+            f"(first: {unknown[0]}) that are not in {table}; give groups as a CSV with the columns file,group, "
+            "or as 'content' to guess by colour: a random split would put copies of one original on both sides."
         )
     return np.array(found, dtype=str)
 
@@ -250,13 +215,19 @@ def _require_classes(present: Iterable[tuple[str, ...]], class_names: tuple[str,
                 )
 
 
-def _cached_images(files, names, height, width, cache, skip_unreadable, jobs, progress) -> tuple[Tensor, set[str]]:
+def _cached_images(
+    files, names, height, width, cache, skip_unreadable, jobs, progress
+) -> tuple[Tensor, set[str]]:
     """Decoded images ``(N, 3, H, W)`` uint8 of the readable files, and the names of the others."""
     digest = hashlib.sha256(f"{CACHE_FORMAT} {height} {width}".encode())
     for file, name in zip(files, names, strict=True):
         status = file.stat()
         digest.update(f"\n{name} {status.st_size} {status.st_mtime_ns}".encode())
-    home = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "physlayer"
+    home = (
+        Path(cache)
+        if cache
+        else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "physlayer"
+    )
     path = home / f"blood_cells_{height}x{width}_{digest.hexdigest()[:16]}.npz"
     if path.exists():
         try:
@@ -273,7 +244,7 @@ def _cached_images(files, names, height, width, cache, skip_unreadable, jobs, pr
         try:
             _write_atomically(path, images)
         except OSError as error:
-            warnings.warn(f"The cache {path} was not written ({error}); the next load decodes again.", stacklevel=3)
+            warnings.warn(f"The cache {path} was not written ({error}).", stacklevel=3)
     return torch.from_numpy(images), unreadable
 
 
@@ -296,7 +267,8 @@ def _decode_all(files, names, height, width, skip_unreadable, jobs, progress) ->
     good = np.ones(len(files), bool)
     with ThreadPoolExecutor(jobs) as workers:
         decoded = workers.map(partial(_decode, height=height, width=width), files)
-        for number, image in enumerate(tqdm(decoded, "decoding", len(files), disable=not progress, unit="image")):
+        decoded = tqdm(decoded, "decoding", len(files), disable=not progress, unit="image")
+        for number, image in enumerate(decoded):
             if isinstance(image, np.ndarray):
                 images[number] = image
                 continue
@@ -305,7 +277,7 @@ def _decode_all(files, names, height, width, skip_unreadable, jobs, progress) ->
                 workers.shutdown(wait=False, cancel_futures=True)
                 raise ValueError(
                     f"Expected every image to be readable, but got {names[number]}: {image}; "
-                    "restore the file, or leave it out with skip_unreadable."
+                    "restore it, or leave it out with skip_unreadable."
                 )
             warnings.warn(f"{names[number]} is unreadable ({image}) and is left out.", stacklevel=4)
     return images[good], {name for name, keep in zip(names, good, strict=True) if not keep}
@@ -321,22 +293,25 @@ def _decode(file: Path, height: int, width: int) -> np.ndarray | str:
     except (OSError, SyntaxError, ValueError) as error:
         return str(error).replace(str(file), file.name) or type(error).__name__
     table = srgb_to_linear(torch.arange(256) / 255).numpy()
-    planes = [Image.fromarray(table.take(codes[..., k])).resize((width, height), Image.Resampling.BOX) for k in range(3)]
-    light = torch.from_numpy(np.stack([np.asarray(plane) for plane in planes])).clamp(0, 1)
+    planes = [Image.fromarray(table.take(codes[..., channel])) for channel in range(3)]
+    planes = [np.asarray(plane.resize((width, height), Image.Resampling.BOX)) for plane in planes]
+    light = torch.from_numpy(np.stack(planes)).clamp(0, 1)
     return (linear_to_srgb(light) * 255).round().to(torch.uint8).numpy()
 
 
 def _notes(pool, test, straddling, leaked, dropped, groups, unreadable) -> tuple[str, ...]:
     notes = [
-        f"{len(pool)} training images are augmented copies of {len(set(pool.groups))} sources, {len(test)} test images "
-        f"of {len(set(test.groups))}; count sources, not images.",
+        f"{len(pool)} training images are augmented copies of {len(set(pool.groups))} sources, "
+        f"{len(test)} test images of {len(set(test.groups))}; count sources, not images.",
         f"{len(straddling)} sources have images in both TRAIN and TEST ({leaked} TEST images, "
         f"{'left out' if dropped else 'kept'}).",
         "Augmented copies have black fill at the border, which is not a property of the sensor or the cell.",
         "Images were reduced by averaging linear light over area and stored as 8-bit sRGB codes.",
     ]
     if groups == "content":
-        notes.append("Sources were guessed by colour; copies of one original may be on both sides of a split.")
+        notes.append(
+            "Sources were guessed by colour; copies of one original may be on both sides of a split."
+        )
     if unreadable:
         notes.append(f"{len(unreadable)} unreadable files were left out: {', '.join(unreadable)}.")
     return tuple(notes)

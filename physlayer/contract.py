@@ -1,0 +1,217 @@
+"""The promises every physical layer keeps, as checks that raise ``ContractError`` with a sentence.
+
+Run by ``tests/test_contract.py`` over ``physlayer.registry.LAYERS``; use them on a layer of your own with
+``check_layer(LayerCase("Mine", lambda: Mine(nn.Parameter(...))))``.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from physlayer.registry import LayerCase
+
+__all__ = ["CHECKS", "ContractError", "check_layer"]
+
+
+class ContractError(AssertionError):
+    """A layer breaks the contract; the message says which promise."""
+
+
+def check_layer(case: LayerCase) -> None:
+    """Run every check on one layer.
+
+    Raises:
+        ContractError: naming the first broken promise.
+    """
+    for check in CHECKS:
+        check(case)
+
+
+def scene(case: LayerCase, *, images: int = 3, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Scenes that use the whole range 0…1, the same at every call."""
+    return torch.rand((images, *case.shape), generator=torch.Generator().manual_seed(1)).to(dtype)
+
+
+def _require(condition: bool, case: LayerCase, message: str) -> None:
+    if not condition:
+        raise ContractError(f"{case.name}: {message}")
+
+
+def check_everything_is_learned(case: LayerCase) -> None:
+    layer = case.build()
+    _require(bool(layer.learned()), case, "the registry's example must learn at least one quantity")
+    for name in layer.learned():
+        _require(layer.free_parameter(name).requires_grad, case, f"{name} is learned but takes no gradient")
+
+
+def check_shape_and_dtype(case: LayerCase) -> None:
+    for dtype in (torch.float32, torch.float64):
+        layer, x = case.build().to(dtype), scene(case, dtype=dtype)
+        for mode in (True, False):
+            y = layer.train(mode)(x)
+            expected = (len(x), *layer.output_shape(case.shape))
+            _require(tuple(y.shape) == expected, case, f"output is {tuple(y.shape)}, output_shape says {expected}")
+            _require(y.dtype == dtype, case, f"{dtype} in, {y.dtype} out")
+
+
+def check_device(case: LayerCase) -> None:
+    """Every tensor the layer owns must follow ``.to(device)``; the meta device shows it without an accelerator."""
+    layer = case.build().to("meta")
+    for name, value in vars(layer).items():
+        stray = isinstance(value, Tensor) and value.device.type != "meta"
+        _require(not stray, case, f"attribute {name} is a plain tensor: it stays behind on .to(device)")
+    for name, value in [*layer.named_parameters(), *layer.named_buffers()]:
+        _require(value.device.type == "meta", case, f"{name} stays on {value.device} on .to(device)")
+
+
+def check_state_dict(case: LayerCase) -> None:
+    """A layer restored from ``state_dict`` reads what the original read, after every quantity was changed."""
+    layer = case.build()
+    with torch.no_grad():
+        for name in layer.learned():
+            layer.free_parameter(name).add_(0.3 * torch.rand_like(layer.free_parameter(name)))
+    state = {name: value.clone() for name, value in layer.state_dict().items()}
+    restored = case.build()
+    restored.load_state_dict(state)
+    for name, value in layer.physical().items():
+        _require(torch.equal(value, restored.physical()[name]), case, f"state_dict loses {name}")
+    x = scene(case)
+    _require(torch.equal(layer.eval()(x), restored.eval()(x)), case, "state_dict does not restore the reading")
+
+
+def check_gradients(case: LayerCase) -> None:
+    """Finite, non-zero gradient to the input and to every learned quantity, in both modes."""
+    for mode in (True, False):
+        layer, x = case.build().train(mode), scene(case).requires_grad_()
+        weights = torch.randn(len(x), *layer.output_shape(case.shape), generator=torch.Generator().manual_seed(2))
+        (layer(x) * weights).sum().backward()
+        grads = {"the input": x.grad} | {n: layer.free_parameter(n).grad for n in layer.learned()}
+        for name, grad in grads.items():
+            where = f"in {'train' if mode else 'eval'}()"
+            _require(grad is not None, case, f"no gradient reaches {name} {where}")
+            _require(bool(torch.isfinite(grad).all()), case, f"the gradient of {name} is not finite {where}")
+            _require(bool(grad.any()), case, f"the gradient of {name} is zero {where}")
+
+
+def check_parameters_move(case: LayerCase) -> None:
+    """A few steps of an ordinary optimiser move every quantity and leave it inside its bounds."""
+    layer = case.build().train()
+    start = {name: getattr(layer, name).detach().clone() for name in layer.learned()}
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.5)
+    x = scene(case)
+    weights = torch.randn(len(x), *layer.output_shape(case.shape), generator=torch.Generator().manual_seed(2))
+    for _ in range(10):
+        optimizer.zero_grad()
+        (layer(x) * weights).sum().backward()
+        optimizer.step()
+    for name in layer.learned():
+        value, quantity = getattr(layer, name).detach(), layer.quantities[name]
+        _require(bool(torch.isfinite(value).all()), case, f"{name} is not finite after ten steps")
+        _require(not torch.equal(value, start[name]), case, f"{name} did not move in ten steps")
+        inside = bool(((value >= quantity.low) & (value <= quantity.high)).all())
+        _require(inside, case, f"{name} left [{quantity.low:g}, {quantity.high:g}] in ten steps")
+
+
+def check_eval_is_deterministic(case: LayerCase) -> None:
+    layer, x = case.build().eval(), scene(case)
+    _require(torch.equal(layer(x), layer(x)), case, "eval() gives two readings for one scene")
+    _require(torch.equal(layer(x)[:1], layer(x[:1])), case, "eval() reads an image differently beside others")
+
+
+def check_hard_is_eval(case: LayerCase) -> None:
+    layer, x = case.build(), scene(case)
+    expected = copy.deepcopy(layer).eval()(x)
+    layer.train()
+    _require(torch.equal(layer.hard(x), expected), case, "hard(x) is not the eval() reading")
+    _require(layer.training, case, "hard(x) leaves the layer in eval()")
+
+
+def check_levels(case: LayerCase) -> None:
+    """At b bits no pixel ever shows more than 2^b values, and a code says all that the reading says."""
+    if case.levels is None:
+        return
+    layer = case.build().eval()
+    ramp = torch.linspace(-0.2, 1.2, 801).view(-1, 1, 1, 1).expand(-1, *case.shape)
+    with torch.no_grad():
+        reading, codes = layer(ramp), layer.codes(ramp)
+    _require(codes.dtype == torch.int64, case, f"codes() gives {codes.dtype}, not int64")
+    for name, values in (("reading", reading), ("codes()", codes)):
+        changes = (values.sort(0).values.diff(dim=0) != 0).sum(0) + 1
+        _require(int(changes.max()) <= case.levels, case, f"{name} shows {int(changes.max())} values at one pixel")
+    _require(int(codes.min()) >= 0 and int(codes.max()) < case.levels, case, "a code is outside 0 … levels − 1")
+    _require(bool((reading.diff(dim=0) >= 0).all()), case, "more light gives a lower reading")
+
+
+def check_budget(case: LayerCase) -> None:
+    """A hard total holds in both modes, also after the demands were driven far."""
+    if case.budget is None:
+        return
+    for push in (0.0, 3.0, -3.0):
+        layer = case.build()
+        with torch.no_grad():
+            for name in layer.learned():
+                layer.free_parameter(name).add_(push * torch.rand_like(layer.free_parameter(name)))
+        for mode in (True, False):
+            spent, allowed = case.budget(layer.train(mode))
+            _require(spent <= allowed + 1e-9, case, f"the budget is broken: {spent:g} spent, {allowed:g} allowed")
+
+
+def check_export_and_cost(case: LayerCase) -> None:
+    layer = case.build()
+    exported = json.loads(json.dumps(layer.export(full=True), allow_nan=False))
+    for name in layer.quantities:
+        entry = exported["quantities"].get(name)
+        _require(entry is not None and bool(entry["unit"]), case, f"export() lacks {name} or its unit")
+        value = torch.tensor(entry["value"])
+        _require(torch.allclose(value, layer.physical()[name].to(value)), case, f"export() changes {name}")
+    cost = layer.cost(case.shape)
+    _require(cost["n_samples"] == math.prod(layer.output_shape(case.shape)), case, "cost() miscounts samples")
+    _require(case.levels is None or cost.get("bits_per_image", 0) > 0, case, "cost() lacks bits_per_image")
+
+
+def check_repr_shows_units(case: LayerCase) -> None:
+    layer = case.build()
+    text = repr(layer)
+    for name, quantity in layer.quantities.items():
+        _require(f"{name}=" in text, case, f"repr lacks {name}")
+        _require(quantity.unit == "1" or quantity.unit in text, case, f"repr lacks the unit of {name}")
+
+
+def check_bad_input_is_refused(case: LayerCase) -> None:
+    """HWC arrays, 8-bit codes, NaN and missing axes get a sentence, not a wrong number."""
+    layer = case.build().eval()
+    good = scene(case)
+    nan = good.clone()
+    nan[0, 0, 0, 0] = float("nan")
+    bad = {"HWC": good.permute(0, 2, 3, 1), "0…255": good * 255, "NaN": nan, "no batch": good[0], "uint8": good.byte()}
+    for name, x in bad.items():
+        try:
+            layer(x)
+        except (ValueError, TypeError) as error:
+            _require(str(error).startswith("Expected "), case, f"{name} input: the message is {error}")
+        else:
+            raise ContractError(f"{case.name}: {name} input is accepted silently")
+
+
+CHECKS: tuple[Callable[[LayerCase], None], ...] = (
+    check_everything_is_learned,
+    check_shape_and_dtype,
+    check_device,
+    check_state_dict,
+    check_gradients,
+    check_parameters_move,
+    check_eval_is_deterministic,
+    check_hard_is_eval,
+    check_levels,
+    check_budget,
+    check_export_and_cost,
+    check_repr_shows_units,
+    check_bad_input_is_refused,
+)
+

@@ -1,0 +1,78 @@
+"""All layers, one line each: the line buys a layer the whole contract suite (``tests/test_contract.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from physlayer.base import PhysicalLayer
+from physlayer.bit_budget import BitBudget
+from physlayer.bit_depth import BitDepth
+from physlayer.learned_step import LearnedStep
+from physlayer.response import Response
+from physlayer.staircase import SoftStaircase
+
+__all__ = ["LAYERS", "LayerCase"]
+
+SHAPE = (3, 37, 31)  # awkward on purpose
+
+
+@dataclass(frozen=True)
+class LayerCase:
+    """How to build a layer with everything learned, and the scene ``(C, H, W)`` to show it.
+
+    Args:
+        build: makes a fresh layer with every quantity an ``nn.Parameter``. shape: of the scene.
+        levels: most values a pixel may show in ``eval()``, ``None`` for an analogue stage.
+        budget: checks of a hard total, ``budget(layer) -> (spent, allowed)``, or ``None``.
+    """
+
+    name: str
+    build: Callable[[], PhysicalLayer]
+    shape: tuple[int, int, int] = SHAPE
+    levels: int | None = None
+    budget: Callable[[PhysicalLayer], tuple[float, float]] | None = None
+
+
+def _full(value: float, *shape: int) -> nn.Parameter:
+    return nn.Parameter(torch.full(shape, float(value)))
+
+
+def _demand(*shape: int) -> nn.Parameter:
+    return nn.Parameter(1.5 + torch.rand(shape, generator=torch.Generator().manual_seed(0)))
+
+
+def _bits_spent(layer: PhysicalLayer) -> tuple[float, float]:
+    return layer.mean_bits_per_sample(), layer.mean_bits
+
+
+LAYERS: tuple[LayerCase, ...] = (
+    LayerCase("BitDepth", lambda: BitDepth(2, gain=_full(1.1), offset=_full(0.05)), levels=4),
+    LayerCase("BitDepth 1 bit", lambda: BitDepth(1, gain=_full(1.0), offset=_full(0.1)), levels=2),
+    LayerCase("BitDepth channel", lambda: BitDepth(3, gain=_full(1, 3, 1, 1), offset=_full(0, 3, 1, 1)), levels=8),
+    LayerCase("BitDepth pixel", lambda: BitDepth(2, gain=_full(1, 3, 37, 31), offset=_full(0, 37, 31)), levels=4),
+    LayerCase(
+        "BitDepth grid",
+        lambda: BitDepth(1, gain=_full(1.0, 1, 5, 4), offset=_full(0, 1, 5, 4), size=SHAPE[1:]),
+        levels=2,
+    ),
+    LayerCase("BitDepth midrise", lambda: BitDepth(2, gain=_full(1.0), offset=_full(0), convention="midrise"), levels=4),
+    LayerCase("LearnedStep", lambda: LearnedStep(3), levels=8),
+    LayerCase(
+        "BitBudget",
+        lambda: BitBudget(_demand(37, 31), mean_bits=1.0, most=4, gain=_full(1.0), offset=_full(0.0)),
+        levels=16,
+        budget=_bits_spent,
+    ),
+    LayerCase(
+        "BitBudget grid",
+        lambda: BitBudget(_demand(1, 6, 5), mean_bits=1.5, gain=_full(1, 3, 1, 1), size=SHAPE[1:]),
+        levels=256,
+        budget=_bits_spent,
+    ),
+    LayerCase("Response", lambda: Response(_full(0.5))),
+    LayerCase("SoftStaircase", lambda: SoftStaircase(2), levels=4),
+)

@@ -1,0 +1,133 @@
+"""Every registered layer keeps every promise, and each promise is seen to fail on a layer that breaks it."""
+
+import inspect
+
+import pytest
+import torch
+from torch import nn
+
+from physlayer import BitBudget, BitDepth, PhysicalLayer
+from physlayer import contract as c
+from physlayer.registry import LAYERS, LayerCase
+
+
+@pytest.mark.parametrize("check", c.CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
+def test_layer_keeps_its_promise(case, check):
+    check(case)
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
+def test_constructors_have_no_catch_all_and_no_optimiser(case):
+    parameters = inspect.signature(type(case.build()).__init__).parameters.values()
+    assert not [p for p in parameters if p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    assert not any(isinstance(value, torch.optim.Optimizer) for value in vars(case.build()).values())
+
+
+class Gain(PhysicalLayer):
+    """A sound analogue layer, for the broken ones to derive from."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_physical("gain", nn.Parameter(torch.tensor(0.9)), unit="1", low=0.0)
+
+    def forward(self, x):
+        self.check(x)
+        return self.gain * x
+
+
+class RoundsWithoutSurrogate(Gain):
+    def forward(self, x):
+        self.check(x)
+        return torch.round(self.gain * x)
+
+
+class AnswersInDouble(Gain):
+    def forward(self, x):
+        return super().forward(x).double()
+
+
+class KeepsAPlainTensor(Gain):
+    def __init__(self):
+        super().__init__()
+        self.table = torch.ones(3, 1, 1)
+
+
+class ForgetsAQuantity(Gain):
+    def physical(self):
+        return {"gain": self.gain.detach(), "secret": self.secret}
+
+    def __init__(self):
+        super().__init__()
+        self.secret = torch.rand(1)
+
+
+class Noisy(Gain):
+    def forward(self, x):
+        return super().forward(x) + torch.rand_like(x)
+
+
+class NotANumber(Gain):
+    def forward(self, x):
+        return super().forward(x) * torch.sqrt(x - x)
+
+
+class ClampsAfterwards(Gain):
+    """The parameter is free and only the reading is clamped: it leaves its range."""
+
+    def __init__(self):
+        PhysicalLayer.__init__(self)
+        self.register_physical("gain", nn.Parameter(torch.tensor(0.1)), unit="1")
+        self.quantities["gain"] = type(self.quantities["gain"])("gain", "1", 0.0, 1.0)
+
+
+class ReadsAnything(Gain):
+    def check(self, x):
+        pass
+
+
+class LeaksInEval(BitDepth):
+    def forward(self, x):
+        return super().forward(x) + 1e-6 * x
+
+
+class Overspends(BitBudget):
+    def whole_bits(self, x_shape):
+        return super().whole_bits(x_shape) + 1
+
+
+def learned_bits():
+    return nn.Parameter(1 + torch.rand(37, 31, generator=torch.Generator().manual_seed(0)))
+
+
+BROKEN = [
+    (c.check_gradients, LayerCase("zero gradient", RoundsWithoutSurrogate)),
+    (c.check_gradients, LayerCase("NaN gradient", NotANumber)),
+    (c.check_shape_and_dtype, LayerCase("wrong dtype", AnswersInDouble)),
+    (c.check_device, LayerCase("left behind", KeepsAPlainTensor)),
+    (c.check_state_dict, LayerCase("incomplete state", ForgetsAQuantity)),
+    (c.check_eval_is_deterministic, LayerCase("noise in eval", Noisy)),
+    (c.check_hard_is_eval, LayerCase("noise in hard", Noisy)),
+    (c.check_parameters_move, LayerCase("out of bounds", ClampsAfterwards)),
+    (c.check_bad_input_is_refused, LayerCase("no checks", ReadsAnything)),
+    (c.check_levels, LayerCase("analogue leak", lambda: LeaksInEval(2, gain=nn.Parameter(torch.tensor(1.0))), levels=4)),
+    (
+        c.check_budget,
+        LayerCase(
+            "broken budget",
+            lambda: Overspends(learned_bits(), mean_bits=1.0),
+            levels=256,
+            budget=lambda layer: (layer.mean_bits_per_sample(), layer.mean_bits),
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "case"), BROKEN, ids=lambda value: getattr(value, "name", ""))
+def test_contract_fails_on_a_broken_layer(check, case):
+    with pytest.raises(c.ContractError, match=case.name):
+        check(case)
+
+
+def test_a_sound_layer_of_ones_own_passes_the_whole_contract():
+    c.check_layer(LayerCase("Gain", Gain))
