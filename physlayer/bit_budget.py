@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from physlayer.budget import allocate_through
 from physlayer.converter import Converter, full_size
-from physlayer.quantize import BlockSum, Grid, blocks, codes_of, quantize
+from physlayer.quantize import BlockSum, Grid, blocks, quantize
 
 __all__ = ["BitBudget", "quantize_bits"]
 
@@ -19,43 +21,44 @@ def bit_grid(bits: Tensor) -> Grid:
     return Grid(steps, 0.5, steps, 0.0, steps.clamp(min=1))
 
 
-def quantize_bits(x: Tensor, bits: Tensor, gain: Tensor, offset: Tensor, leak: float, most: int) -> Tensor:
-    r"""Quantize with ``bits`` per pixel; the gradient to ``bits`` is what one bit more or less would change.
+def quantize_bits(x: Tensor, bits: Tensor, gain: Tensor, offset: Tensor, leak: float) -> Tensor:
+    r"""Quantize with ``bits`` per pixel, with the learned-step surrogate for the bits.
+
+    The error of a converter shrinks as :math:`2^{-b}`, so with the reading written as signal plus error
 
     .. math::
-        \frac{\partial L}{\partial b_u} = \sum_{\text{images, channels}} \frac{\partial L}{\partial y_u}\,
-        \frac{q_{b+1}(v_u) - q_{b-1}(v_u)}{2}
+        \frac{\partial y_u}{\partial b_u} = \ln 2\,\bigl(\mathrm{clip}(v_u, 0, 1) - y_u\bigr), \qquad v = g x + o.
 
-    (one-sided at 0 and at ``most`` bits). Gradients to ``x``, ``gain`` and ``offset`` are those of
-    :func:`physlayer.quantize.quantize`.
+    This is the step gradient of LSQ at a step of :math:`2^{-b}`. For a squared error its mean is minus
+    :math:`2 \ln 2` times the error variance, so pixels trade bits until their errors are equal: reverse
+    water-filling. Gradients to ``x``, ``gain`` and ``offset`` are those of :func:`physlayer.quantize.quantize`.
+
+    References:
+        Esser et al. 2020, arXiv:1902.08153.
     """
     y = quantize(x, bit_grid(bits.detach()), gain, offset, leak)
     if not bits.requires_grad:
         return y
-    return y + _BitGradient.apply(bits, x.detach(), gain.detach(), offset.detach(), most)
+    return _BitGradient.apply(y, bits, x.detach(), gain.detach(), offset.detach())
 
 
 class _BitGradient(torch.autograd.Function):
-    """Adds nothing forward (an exact zero that broadcasts) and the finite difference over bits backward."""
+    """The reading unchanged forward; the error of each pixel times ln 2 to its bits backward."""
 
     @staticmethod
-    def forward(ctx, bits, x, gain, offset, most):
-        ctx.save_for_backward(bits, x, gain, offset)
-        ctx.most = most
-        return x.new_zeros(()).expand_as(x)
+    def forward(ctx, y, bits, x, gain, offset):
+        ctx.save_for_backward(y, bits, x, gain, offset)
+        return y.view_as(y)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
-        bits, x, gain, offset = ctx.saved_tensors
-        more, less = (bits + 1).clamp(max=ctx.most), (bits - 1).clamp(min=0)
-        upper, lower, total = bit_grid(more), bit_grid(less), BlockSum(bits)
+        y, bits, x, gain, offset = ctx.saved_tensors
+        total = BlockSum(bits)
         for start, stop in blocks(x):
-            block = x[start:stop]
-            change = codes_of(block, upper, gain, offset) / upper.divisor
-            change -= codes_of(block, lower, gain, offset) / lower.divisor
-            total.add((grad[start:stop] * change).div_(more - less))
-        return total.total, None, None, None, None
+            error = torch.mul(x[start:stop], gain).add_(offset).clamp_(0, 1).sub_(y[start:stop])
+            total.add(error.mul_(grad[start:stop]))
+        return grad, total.total.mul_(math.log(2)), None, None, None
 
 
 class BitBudget(Converter):
@@ -139,7 +142,7 @@ class BitBudget(Converter):
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         bits = self.whole_bits(x.shape)
-        return quantize_bits(x, bits, *self.analogue(x.shape), self.leak, self.most)
+        return quantize_bits(x, bits, *self.analogue(x.shape), self.leak)
 
     def mean_bits_per_sample(self) -> float:
         return float(self.bit_map().mean(dtype=torch.float64))

@@ -37,7 +37,9 @@ def soft_staircase(u: Tensor, top_code: int, sharpness: float) -> Tensor:
     r = math.exp(-sharpness)
     below, above = m + 1, top_code - m  # how many codes on each side
     # Each side is weight × (count-limited geometric sum, and that sum weighted by the distance j from its first code).
-    weight_below, weight_above = torch.exp(-sharpness * f), torch.exp(-sharpness * (1 - f))
+    # Distances are taken from the nearer code, or both weights would underflow to 0/0 at a large sharpness.
+    nearest = torch.minimum(f, 1 - f).detach()
+    weight_below, weight_above = torch.exp(sharpness * (nearest - f)), torch.exp(sharpness * (nearest - 1 + f))
     sum_below, far_below = _geometric(r, below)
     sum_above, far_above = _geometric(r, above)
     total = weight_below * sum_below + weight_above * sum_above

@@ -143,7 +143,7 @@ def cluster_bootstrap(
               v\sim\mathrm{Mult}(S, 1/S),\; w\sim\mathrm{Mult}(G, 1/G)
 
     with x the scores (any unit), S the seeds, G the sources and n_g the images of source g. ``statistic`` is
-    ``"mean"`` over images as above, ``"group_mean"`` (each source counts once) or ``"class_mean"`` (mean over
+    ``"mean"`` over images as above, ``"group_mean"`` (a source counts once) or ``"class_mean"`` (mean over
     ``classes`` of the mean within a class: balanced accuracy). ``strata``, constant within a source, are
     resampled separately, so that a class of four sources never vanishes. With one seed only sources are
     resampled. Few seeds are the weak side: where seeds differ most, a 95 % interval covers about 73 % with 3

@@ -36,6 +36,7 @@ class Recipe:
         lr: peak rate of the network (one-cycle, AdamW). lr_physics: of the physical parameters, ten times ``lr``
             unless stated. weight_decay: of the network only.
         images_per_class: images drawn per class and epoch, evenly over sources; ``None`` for every image once.
+        validation_per_class: the same for the validation images that choose the epoch (a fixed draw).
         warm_up: epochs in which the physical parameters stay at their start (physics.md: 1–3).
         patience: stop after this many epochs without a better validation score; ``None`` never.
         linear: give layers linear light (the physics); ``False`` gives the file's sRGB-encoded values.
@@ -48,6 +49,7 @@ class Recipe:
     lr_physics: float | None = None
     weight_decay: float = 1e-2
     images_per_class: int | None = None
+    validation_per_class: int | None = None
     warm_up: float = 1.0
     patience: int | None = None
     linear: bool = True
@@ -144,6 +146,7 @@ def fit(
     steps = recipe.epochs * math.ceil(per_epoch / recipe.batch_size)
     schedules = [_one_cycle(steps, recipe.warm_up / recipe.epochs if g["name"] == "physics" else 0.0) for g in groups]
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
+    validation = _thinned(validation, recipe.validation_per_class)
     writer, audit = _tensorboard(log_dir), MovementAudit(model)
     best, best_state, history, gradients = (-1.0, -math.inf), None, [], {}
     bar = _progress_bar(recipe.epochs, progress)
@@ -254,6 +257,14 @@ def predict(
         for module, flag in was_training:
             module.training = flag
     return torch.cat(logits)
+
+
+def _thinned(images: ImageSet, per_class: int | None) -> ImageSet:
+    """A fixed draw, even over sources: copies of one source say little more about an epoch than a few of them."""
+    if per_class is None:
+        return images
+    generator = torch.Generator().manual_seed(0)
+    return images.subset(epoch_order(images.targets, images.group_codes, per_class=per_class, generator=generator))
 
 
 def _validate(model: nn.Module, validation: ImageSet, recipe: Recipe, device: torch.device) -> dict[str, float]:

@@ -55,10 +55,10 @@ def load_folder(
     Args:
         folder: the one with ``TRAIN`` and ``TEST``, or one that holds ``images`` or ``dataset2-master``.
         height, width: of the result. Unit: pixel.
-        cache: folder for decoded images; ``None``: ``physlayer`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
-        groups: ``None``: the shipped table, which knows Kaggle's files by class, name and size; a CSV with the
-            columns ``file,group`` (``file``: path below ``images``, or a unique name; columns ``split,class`` may
-            complete it); ``"content"``: :func:`group_by_content`.
+        cache: folder of decoded images; ``None``: ``physlayer`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+        groups: ``None``: the shipped table, which knows Kaggle's files by class, name and size; a CSV with
+            the columns ``file,group`` (``file``: path below ``images``, or a unique name; ``split,class``
+            may complete it); ``"content"``: :func:`group_by_content`.
         skip_unreadable: leave unreadable files out with a warning and a note; nothing is cached then.
         drop_straddling: leave out ``TEST`` images of sources that are also in ``TRAIN``.
         jobs: threads that decode.
@@ -198,8 +198,8 @@ def _require_sources(found: list[str], names: list[str], table: str) -> np.ndarr
     if unknown:
         raise ValueError(
             f"Expected a source for every image, but got {len(unknown)} of {len(names)} files "
-            f"(first: {unknown[0]}) that are not in {table}; give groups as a CSV with the columns file,group, "
-            "or as 'content' to guess by colour: a random split would put copies of one original on both sides."
+            f"(first: {unknown[0]}) that are not in {table}; give groups as a CSV with columns file,group, or as "
+            "'content' to guess by colour: a random split would put copies of one original on both sides."
         )
     return np.array(found, dtype=str)
 
@@ -231,7 +231,7 @@ def _cached_images(
     path = home / f"blood_cells_{height}x{width}_{digest.hexdigest()[:16]}.npz"
     if path.exists():
         try:
-            with np.load(path) as stored:
+            with path.open("rb") as file, np.load(file) as stored:
                 images = stored["images"]
             if images.shape == (len(files), 3, height, width) and images.dtype == np.uint8:
                 return torch.from_numpy(images), set()

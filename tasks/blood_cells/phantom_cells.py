@@ -56,19 +56,19 @@ class CellType:
 RECIPE = (
     CellType(
         (0, 0.72, 0.28, 0, 0), (6.6, 0.45), (0, 0, 0, 0), 0, (0, 0), 0, (0, 0), (0.83, 0.10), 0.40, (0.065, 0.10),
-        Granules(1, (70, 170), (0.30, 0.46), (0.13, 0.22), (0.80, 1.0), (0.05, 0.40)), 0,
+        Granules(1, (60, 130), (0.36, 0.54), (0.20, 0.32), (0.80, 1.0), (0.05, 0.40)), 0,
     ),
     CellType(
-        (1, 0, 0, 0, 0), (4.7, 0.7), (1.6, 0.8, 0.3, 3.6), 0.40, (0.8, 1.9), 0.3, (0.08, 0.035), (0.82, 0.10), 0.42,
+        (1, 0, 0, 0, 0), (4.7, 0.7), (1.6, 0.8, 0.3, 3.6), 0.40, (0.8, 1.9), 0.3, (0.08, 0.035), (0.82, 0.10), 0.48,
         (0.165, 0.07), Granules(0.25, (4, 12), (0.25, 0.25), (0.15, 0.15), (0, 0), (1, 1)), 0,
     ),
     CellType(
-        (1, 0, 0, 0, 0), (4.9, 0.65), (1.9, 0.8, 0.5, 4.0), 0.65, (1.2, 3.0), 0.2, (0.15, 0.06), (0.82, 0.10), 0.28,
+        (1, 0, 0, 0, 0), (4.9, 0.65), (1.9, 0.8, 0.5, 4.0), 0.65, (1.2, 3.0), 0.2, (0.15, 0.06), (0.82, 0.10), 0.25,
         (0.155, 0.07), Granules(1, (10, 50), (0.18, 0.18), (0.12, 0.12), (0, 0), (1, 1)), 1.5,
     ),
     CellType(
         (0, 0.25, 0.40, 0.25, 0.10), (6.5, 0.45), (0, 0, 0, 0), 0, (0, 0), 0, (0, 0), (0.83, 0.10), 0.40,
-        (0.065, 0.10), Granules(1, (170, 420), (0.20, 0.36), (0.12, 0.20), (0.60, 0.90), (0.25, 0.75)), 0,
+        (0.065, 0.10), Granules(1, (170, 420), (0.20, 0.34), (0.14, 0.24), (0.60, 0.90), (0.25, 0.75)), 0,
     ),
 )  # fmt: skip
 
@@ -170,7 +170,7 @@ def draw_smear(generator: Generator, target: int) -> tuple[np.ndarray, dict[str,
 
     # Nuclear stain with chromatin, and cytoplasm
     chromatin_um = cell.chromatin_um * np.exp(generator.normal(0, 0.28))
-    texture = generator.uniform(0.05, 0.10) * band_noise(generator, chromatin_um)
+    texture = generator.uniform(0.12, 0.20) * band_noise(generator, chromatin_um)
     nuclear = nucleus * np.clip(generator.normal(*cell.nuclear_stain) * (1 + texture), 0, None)
     blue_base, eosin_base = np.array(cell.cytoplasm) * np.exp(generator.normal(0, 0.35, 2))
     blue += nuclear + blue_base * cytoplasm

@@ -87,7 +87,9 @@ def test_download_inside_dataset2_master_is_found(folder):
 
 
 def test_unknown_files_are_refused_rather_than_split_at_random(folder):
-    with pytest.raises(ValueError, match=r"got 18 of 18 files \(first: TRAIN/EOS.*columns file,group.*both sides"):
+    with pytest.raises(
+        ValueError, match=r"18 of 18 files \(first: TRAIN/EOS.*columns file,group.*both sides"
+    ):
         load(folder, groups=None)
 
 
@@ -120,14 +122,15 @@ def test_table_without_one_file_is_refused(folder):
 
 
 def test_bare_name_of_several_files_is_no_source(folder):
-    write_table(folder.parent / "names.csv", [(f"_{s}_{c}.jpeg", f"s{s}") for s in range(2) for c in range(3)])
-    with pytest.raises(ValueError, match="18 of 18|12 of 18"):
+    rows = [(f"_{source}_{copy}.jpeg", f"s{source}") for source in range(2) for copy in range(3)]
+    write_table(folder.parent / "names.csv", rows)
+    with pytest.raises(ValueError, match="18 of 18"):
         load(folder, groups=folder.parent / "names.csv")
 
 
 def test_table_that_contradicts_itself_is_refused(folder):
     write_table(folder.parent / "bad.csv", [("a.jpeg", "one"), ("a.jpeg", "two")])
-    with pytest.raises(ValueError, match="one group for a.jpeg"):
+    with pytest.raises(ValueError, match=r"one group for a\.jpeg"):
         load(folder, groups=folder.parent / "bad.csv")
     (folder.parent / "bad.csv").write_text("name,source\n")
     with pytest.raises(ValueError, match="columns file,group"):
@@ -168,7 +171,7 @@ def test_source_on_both_sides_of_the_border_is_told_and_can_be_dropped(folder):
 
 def test_truncated_file_is_named(folder):
     truncate(folder)
-    with pytest.raises(ValueError, match=r"readable, but got TRAIN/MONOCYTE/_1_2.jpeg: .*truncated"):
+    with pytest.raises(ValueError, match=r"readable, but got TRAIN/MONOCYTE/_1_2.jpeg: .*(?i:truncated)"):
         load(folder)
 
 
@@ -183,14 +186,14 @@ def test_truncated_file_is_left_out_only_when_asked(folder):
 
 def test_text_called_jpeg_is_named(folder):
     (folder / "images/TEST/MONOCYTE/_0_0.jpeg").write_text("not found")
-    with pytest.raises(ValueError, match="TEST/MONOCYTE/_0_0.jpeg: cannot identify"):
+    with pytest.raises(ValueError, match=r"TEST/MONOCYTE/_0_0\.jpeg: cannot identify"):
         load(folder)
 
 
 def test_class_without_images_in_one_split_is_told(folder):
     for file in (folder / "images/TEST/MONOCYTE").iterdir():
         file.unlink()
-    with pytest.raises(ValueError, match="class MONOCYTE to have images in TRAIN and TEST, but got none in TEST"):
+    with pytest.raises(ValueError, match=r"class MONOCYTE to have images in .*, but got none in TEST"):
         load(folder)
     (folder / "images/TEST/MONOCYTE").rmdir()
     with pytest.raises(ValueError, match="none in TEST"):
@@ -254,7 +257,8 @@ def test_number_of_threads_changes_no_pixel(folder):
 
 @pytest.mark.realdata
 def test_official_download_has_the_audited_counts(tmp_path):
-    root = Path(os.environ.get("PHYSLAYER_DATA", Path(__file__).parents[3] / "shared" / "data")) / "blood_cells"
+    data = os.environ.get("PHYSLAYER_DATA") or Path(__file__).parents[3] / "shared" / "data"
+    root = Path(data) / "blood_cells"
     if not root.is_dir():
         pytest.skip("the blood-cell images are not here; set PHYSLAYER_DATA to the folder of blood_cells")
     with warnings.catch_warnings():

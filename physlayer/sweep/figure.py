@@ -1,0 +1,220 @@
+"""The figure of a sweep: test accuracy against the swept value, one line per arm, with 95 % intervals."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from physlayer.sweep.grid import Sweep, Variant
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Style", "draw_figure", "make_figure", "styles"]
+
+# Okabe & Ito 2008, without yellow (too pale for a line) and black (kept for text)
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+CONTROL_MARKERS = ("o", "v", "s", "^", "D")
+CONTROL_LINES = (
+    (0, (4, 1.5)),
+    (0, (4, 1.5, 1, 1.5)),
+    (0, (2, 1)),
+    (0, (6, 1.5, 1, 1.5, 1, 1.5)),
+    (0, (1.5, 2)),
+)
+BOUND_COLOUR = "#666666"
+COLUMN_WIDTH = 3.4  # inches, one column of a two-column page
+FONT = {"font.size": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7, "axes.titlesize": 8}
+DODGE = 2.4  # points between the error bars of two arms, so that intervals can be told apart
+LONG_LABEL = 22  # characters; longer ones leave no room for a second column of the legend
+MANY_TICKS = 12
+
+
+@dataclass(frozen=True)
+class Style:
+    """How an arm looks in every plot: colour of its family, hollow and dashed if it is a control."""
+
+    colour: str
+    marker: str
+    line: str | tuple
+    hollow: bool
+
+
+def styles(sweep: Sweep, variants: list[Variant]) -> dict[str, Style]:
+    """Style of each arm, the same whichever arms were chosen.
+
+    Args:
+        sweep: gives the order of the colours. variants: the arms to draw, retrained copies included.
+
+    Example:
+        >>> arms = (Variant("a", "a", list), Variant("a_shuffled", "b", list, source="a"))
+        >>> sweep = Sweep("s", "bits", "bits", 1, 8, "1", arms, ("a",))
+        >>> looks = styles(sweep, list(arms))
+        >>> looks["a"].colour == looks["a_shuffled"].colour, looks["a_shuffled"].hollow
+        (True, True)
+    """
+    known = list({v.name: v for v in (*sweep.variants, *variants)}.values())
+    plain = [v.name for v in known if not is_control(v) and v.name != sweep.bound]
+    found, controls = {}, {}
+    for variant in known:
+        if variant.name == sweep.bound:
+            found[variant.name] = Style(BOUND_COLOUR, "", "-", False)
+            continue
+        family = family_of(variant, plain)
+        index = plain.index(family) if family in plain else len(plain)
+        colour = COLOURS[index % len(COLOURS)]
+        if not is_control(variant):
+            found[variant.name] = Style(colour, MARKERS[index % len(MARKERS)], "-", False)
+            continue
+        order = controls[family] = controls.get(family, -1) + 1
+        line, marker = (options[order % len(options)] for options in (CONTROL_LINES, CONTROL_MARKERS))
+        found[variant.name] = Style(colour, marker, line, True)
+    return {variant.name: found[variant.name] for variant in variants}
+
+
+def is_control(variant: Variant) -> bool:
+    """Whether the arm reuses the camera of another, or differs from it only in how it was trained."""
+    return variant.source is not None or variant.translate
+
+
+def family_of(variant: Variant, plain: list[str]) -> str:
+    """Name of the arm whose colour this one shares."""
+    if variant.source is not None or not is_control(variant):
+        return variant.source or variant.name
+    # A control that is trained from scratch names no source; its own name begins with that of its arm.
+    return max((name for name in plain if variant.name.startswith(f"{name}_")), key=len, default=variant.name)
+
+
+def make_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_set: dict) -> Figure:
+    """Draw the accuracies of ``rows`` in a figure of one column's width.
+
+    Args:
+        sweep: axis and bound. variants: the arms, in the order of the legend.
+        rows: as :func:`physlayer.sweep.summary.summary_rows`. test_set: gives the number of classes.
+
+    Raises:
+        ValueError: if no row holds a test accuracy with its interval.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    chosen = [r for r in rows if r["split"] == "test" and r["metric"] == "accuracy"]
+    pooled = [r for r in chosen if r["seed"] == "all"]
+    if not pooled:
+        raise ValueError("Expected rows to hold a test accuracy over all seeds, but got none.")
+    looks = styles(sweep, variants)
+    swept = [v for v in variants if v.swept and any(r["variant"] == v.name for r in pooled)]
+    values = sorted({r["value"] for r in pooled if r["value"] != ""})
+    chance = 1 / len(test_set["class_names"])
+    columns = 2 if max((len(v.label) for v in variants), default=0) <= LONG_LABEL else 1
+    entries = math.ceil((len(swept) + 1) / columns)
+    with matplotlib.rc_context(FONT):
+        figure = Figure(figsize=(COLUMN_WIDTH, 2.55 + 0.14 * entries), layout="constrained")
+        axes = figure.add_subplot()
+        for variant in [v for v in variants if not v.swept]:
+            for row in [r for r in pooled if r["variant"] == variant.name]:
+                axes.axhspan(row["low"], row["high"], color=BOUND_COLOUR, alpha=0.18, linewidth=0, zorder=0)
+                axes.axhline(row["score"], color=BOUND_COLOUR, linewidth=1, label=variant.label, zorder=1)
+        set_axes(axes, sweep, values, min([chance, *(r["low"] for r in pooled)]))
+        for place, variant in enumerate(swept):
+            own = sorted((r for r in pooled if r["variant"] == variant.name), key=lambda r: r["value"])
+            draw_arm(axes, variant, own, looks[variant.name], shift_of(place, len(swept), len(values)))
+        axes.axhline(chance, color="black", linewidth=0.9, linestyle=":", zorder=1)
+        axes.annotate(f"chance {chance:.2g}", (0.99, chance), (0, 2), xycoords=("axes fraction", "data"),
+                      textcoords="offset points", ha="right", va="bottom", fontsize=7)  # fmt: skip
+        seeds, sources = {r["seed"] for r in chosen} - {"all"}, pooled[0]["n_clusters"]
+        axes.set_title(f"{pooled[0]['task']}: {count(len(seeds), 'seed')}, {count(sources, 'test source')}")
+        figure.legend(loc="outside lower left", ncols=columns, fontsize=7, frameon=False, handlelength=3,
+                      labelspacing=0.25, borderpad=0.1)  # fmt: skip
+    return figure
+
+
+def draw_arm(axes: Axes, variant: Variant, rows: list[dict], style: Style, shift: float) -> None:
+    """Line, markers and error bars of one arm, moved sideways by ``shift`` points and not in its data."""
+    from matplotlib.transforms import ScaledTranslation
+
+    score = [r["score"] for r in rows]
+    # A percentile interval of few seeds may miss the estimate by a rounding error.
+    below = [max(0.0, r["score"] - r["low"]) for r in rows]
+    above = [max(0.0, r["high"] - r["score"]) for r in rows]
+    moved = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
+    axes.errorbar(
+        [r["value"] for r in rows], score, yerr=[below, above], color=style.colour, marker=style.marker,
+        linestyle=style.line, markersize=3.6, linewidth=1.1, elinewidth=0.8, capsize=0, markeredgewidth=0.9,
+        markerfacecolor="white" if style.hollow else style.colour, label=variant.label, transform=moved,
+        zorder=3,
+    )  # fmt: skip
+
+
+def set_axes(axes: Axes, sweep: Sweep, values: list[float], lowest: float) -> None:
+    """Ticks at the swept values; accuracy from a round number below everything drawn up to 1."""
+    from matplotlib.ticker import NullLocator
+
+    axes.set_ylim(max(0.0, math.floor((lowest - 0.02) * 10) / 10), 1.01)
+    axes.set_ylabel("test accuracy, 95 % interval")
+    axes.set_xlabel(sweep.axis)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if not values:
+        axes.set_xticks([])
+        return
+    if not sweep.whole and values[0] > 0 and values[-1] / values[0] >= 30:
+        axes.set_xscale("log")
+        margin = (values[-1] / values[0]) ** 0.06
+        axes.set_xlim(values[0] / margin, values[-1] * margin)
+    else:
+        margin = 0.06 * (values[-1] - values[0]) or 0.5
+        axes.set_xlim(values[0] - margin, values[-1] + margin)
+    shown = values[:: math.ceil(len(values) / MANY_TICKS)]
+    axes.set_xticks(shown, [format(value, "g") for value in shown])
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def shift_of(place: int, arms: int, values: int) -> float:
+    """Sideways move of an arm in points: all arms of a value stay nearer to it than to the next."""
+    room = 0.6 * 72 * (COLUMN_WIDTH - 0.8) / max(values, 2)
+    step = min(DODGE, room / max(arms - 1, 1))
+    return (place - (arms - 1) / 2) * step
+
+
+def count(number: int, noun: str) -> str:
+    """``1 seed``, ``2 seeds``."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def draw_figure(
+    sweep: Sweep, variants: list[Variant], rows: list[dict], test_set: dict, out: Path
+) -> list[str]:
+    """Write ``figure.png`` (200 dpi) and ``figure.svg`` to ``out``; returns their names.
+
+    The SVG is the same to the byte for the same rows: it holds no date and no random identifiers.
+
+    Raises:
+        ValueError: as :func:`make_figure`.
+    """
+    figure = make_figure(sweep, variants, rows, test_set)
+    names = ["figure.png", "figure.svg"]
+    for name in names:
+        temporary = out / f".{name}.{os.getpid()}.tmp"
+        temporary.write_bytes(image_bytes(figure, name.rsplit(".", 1)[1], dpi=200))
+        temporary.replace(out / name)
+    return names
+
+
+def image_bytes(figure: Figure, kind: str, *, dpi: int = 110) -> bytes:
+    """The figure as a PNG or SVG file in memory, without date."""
+    import io
+
+    import matplotlib
+
+    buffer = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    with matplotlib.rc_context({"svg.hashsalt": "physlayer"}):
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, facecolor="white")
+    return buffer.getvalue()

@@ -1,0 +1,176 @@
+"""Back from records and files to what a report shows: trained models, probabilities, learned maps."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from physlayer.data import TaskData
+from physlayer.sweep import engine
+from physlayer.sweep.grid import Point, Sweep, Variant
+
+__all__ = ["Material", "learned_quantities", "rebuild_model"]
+
+MOST_EXAMPLES = 6  # classes shown as images
+
+
+def rebuild_model(sweep: Sweep, variant: Variant, record: dict, out: Path, settings: dict) -> nn.Sequential:
+    """The trained camera and network of a record, on the CPU, in ``eval()``.
+
+    Args:
+        sweep: the sweep of the record. variant: the arm of the record. record: a whole record.
+        out: output folder, with ``models/``. settings: ``{"options": …}`` of the task, as the engine has them.
+
+    Raises:
+        ValueError: if the data is no longer that of the record, or the record is of another sweep or arm.
+        OSError: if the file of the model is missing.
+    """
+    from tasks.base import get_task
+
+    config = record["config"]
+    if (config["sweep"], config["variant"]) != (sweep.name, variant.name):
+        found = f"{config['variant']} of {config['sweep']}"
+        raise ValueError(f"Expected record to be of {variant.name} of {sweep.name}, but got {found}.")
+    state = torch.load(out / "models" / f"{record['key']}.pt", weights_only=True, map_location="cpu")
+    data = data_of(record, settings)
+    shape = tuple(data.pool.images.shape[1:])
+
+    def quantile(share: float) -> Tensor:
+        train = data.split(config["seed"])["train"]
+        return engine.quantiles_of(train, config["recipe"]["linear"])(share)
+
+    point = Point(config["value"], shape, quantile, torch.Generator().manual_seed(config["seed"]))
+    layers = variant.camera(point, **chosen_candidate(variant, record, point))
+    network = get_task(config["task"]).network(config["network"], shape, len(data.class_names))
+    model = nn.Sequential(*layers, network)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def chosen_candidate(variant: Variant, record: dict, point: Point) -> dict:
+    """Setting that a searched arm took; the same rule as in the engine: the first of the best on validation."""
+    if variant.candidates is None or variant.source is not None:
+        return {}
+    if record["search"]:
+        return max(record["search"], key=lambda entry: entry["validation"])["candidate"]
+    return variant.candidates(point)[0]
+
+
+def data_of(record: dict, settings: dict) -> TaskData:
+    """Data of the task, refused if it is not what the record was trained on."""
+    data = engine.task_data(record["config"]["task"], settings["options"])
+    if data.fingerprint != record["provenance"]["data"]:
+        raise ValueError(
+            f"Expected data to have the fingerprint {record['provenance']['data'][:12]} of the record, but got "
+            f"{data.fingerprint[:12]}; run the sweep again."
+        )
+    return data
+
+
+def learned_quantities(record: dict) -> dict[str, tuple[np.ndarray, str]]:
+    """Values and unit of every learned quantity of a record's camera, as the hardware has them.
+
+    Args:
+        record: a record, whose ``camera`` holds the maps in full.
+
+    Example:
+        >>> gain = {"unit": "1", "learned": True, "value": [[[2.0]]]}
+        >>> learned_quantities({"camera": {"layers": [{"name": "0", "quantities": {"gain": gain}}]}})
+        {'0.gain': (array([[[2.]]]), '1')}
+    """
+    return {
+        f"{layer['name']}.{name}": (np.array(entry["value"], dtype=np.float64), entry["unit"])
+        for layer in record["camera"]["layers"]
+        for name, entry in layer["quantities"].items()
+        if entry["learned"] and "value" in entry
+    }
+
+
+def is_map(value: np.ndarray) -> bool:
+    """Whether a quantity varies over the sensor, and not only over channels."""
+    return value.ndim >= 2 and max(value.shape[-2:]) > 1
+
+
+@dataclass
+class Material:
+    """All that the sections of a report draw from.
+
+    Args:
+        sweep, variants, records, rows, test_set, out, settings: as for
+            :func:`physlayer.sweep.report.write_report`.
+    """
+
+    sweep: Sweep
+    variants: list[Variant]
+    records: list[dict]
+    rows: list[dict]
+    test_set: dict
+    out: Path
+    settings: dict
+
+    @functools.cached_property
+    def values(self) -> list[float]:
+        """The swept values, ascending."""
+        return sorted({r["value"] for r in self.records if r["value"] is not None})
+
+    @functools.cached_property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of the targets."""
+        return self.test_set["class_names"]
+
+    @functools.cached_property
+    def targets(self) -> np.ndarray:
+        """Classes of the test images, ``(N,)``."""
+        return np.array(self.test_set["targets"])
+
+    def members(self, variant: Variant, value: float | None) -> list[dict]:
+        """Records of an arm at a value, by seed."""
+        own = [r for r in self.records if r["variant"] == variant.name and r["value"] == value]
+        return sorted(own, key=lambda r: r["seed"])
+
+    def ends(self, variants: list[Variant] | None = None) -> list[tuple[Variant, float | None]]:
+        """Arms at their lowest and highest value, those that have records."""
+        ends = sorted({self.values[0], self.values[-1]}) if self.values else []
+        points = [(v, x) for v in variants or self.variants for x in (ends if v.swept else [None])]
+        return [(v, x) for v, x in points if self.members(v, x)]
+
+    def name(self, variant: Variant, value: float | None) -> str:
+        """Short name of a point, for a panel."""
+        return variant.name if value is None else f"{variant.name}, {value:g} {self.sweep.parameter}"
+
+    def probabilities(self, record: dict) -> np.ndarray:
+        """Test probabilities ``(N, K)`` of a record.
+
+        Raises:
+            OSError: if ``logits/`` lacks the file.
+        """
+        logits = torch.load(self.out / "logits" / f"{record['key']}.pt", weights_only=True)
+        return torch.softmax(logits.double(), 1).numpy()
+
+    def model(self, variant: Variant, record: dict) -> nn.Sequential:
+        """As :func:`rebuild_model`, once per record."""
+        if not hasattr(self, "_models"):
+            self._models: dict[str, nn.Sequential] = {}
+        if record["key"] not in self._models:
+            self._models[record["key"]] = rebuild_model(
+                self.sweep, variant, record, self.out, self.settings
+            )
+        return self._models[record["key"]]
+
+    def examples(self, per_class: int = 1) -> tuple[Tensor, Tensor]:
+        """The first test images of each class as the scene the sensor gets, ``(B, C, H, W)``, and their class."""
+        record = self.records[0]
+        test = data_of(record, self.settings).test
+        classes = list(test.classes)[:MOST_EXAMPLES]
+        index = torch.cat([(test.targets == k).nonzero().flatten()[:per_class] for k in classes])
+        return test.batch(index, linear=self.linear), test.targets[index]
+
+    @property
+    def linear(self) -> bool:
+        """Whether the sensor saw linear light, and not sRGB-encoded values."""
+        return self.records[0]["config"]["recipe"]["linear"]
