@@ -5,11 +5,12 @@
     python benchmarks/phantom_difficulty.py --conditions full 1-bit grey --seeds 0 1 2
     python benchmarks/phantom_difficulty.py --out difficulty.csv  # one row per condition and seed
 
-One small CNN is trained per condition and seed on images degraded in that way and tested on images degraded alike,
-so a row tells what information is left, not how a network copes with a surprise. Train and test images come from
-different slides. Accuracies are balanced by construction; the interval is a 95 % Wilson interval over test images.
-Three rows need no CNN: logistic regression on the mean colour and nearest neighbours on raw pixels look for
-shortcuts, a forest on the latent parameters (lobes, granule radius, notch depth, …) for the ceiling.
+One small CNN is trained per condition and seed on images degraded in that way and tested on images degraded
+alike, so a row tells what information is left, not how a network copes with a surprise. Train and test images
+come from different slides. Classes are balanced by construction; the interval is a 95 % Wilson interval over test
+images, so it leaves out the spread over slides and over seeds. Three rows need no CNN: logistic regression on
+the mean colour and nearest neighbours on raw pixels look for shortcuts, a forest on the latent parameters
+(lobes, granule radius, notch depth, …) for the ceiling.
 """
 
 import argparse
@@ -31,7 +32,7 @@ TRAIN_SEED = 0
 TEST_SEED = 1  # another seed is another set of slides
 SIZE = 64
 
-# Training: long enough that a further epoch moves no row by more than its interval
+# Training
 EPOCHS = 30
 BATCH = 64
 LEARNING_RATE = 4e-3  # peak of a one-cycle schedule
@@ -50,7 +51,7 @@ def quantized(images: Tensor, bits: int) -> Tensor:
 
 
 def coarse(images: Tensor, factor: int) -> Tensor:
-    """Average squares of ``factor`` pixels and repeat each, so that the network sees as many pixels as before."""
+    """Average squares of ``factor`` pixels and repeat each: the network sees as many pixels as before."""
     return functional.avg_pool2d(images, factor).repeat_interleave(factor, 2).repeat_interleave(factor, 3)
 
 
@@ -74,7 +75,9 @@ def border(images: Tensor) -> Tensor:
     return ring
 
 
-CONDITIONS: dict[str, Callable[[Tensor], Tensor]] = {
+Degradation = Callable[[Tensor], Tensor]
+
+CONDITIONS: dict[str, Degradation] = {
     "full": lambda images: quantized(images, 8),
     "2-bit": lambda images: quantized(images, 2),
     "1-bit": lambda images: quantized(images, 1),
@@ -89,7 +92,7 @@ CONDITIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def small_cnn(widths: tuple[int, ...] = WIDTHS, classes: int = 4) -> nn.Module:
-    """Build 3 × 3 convolutions with stride 2 and batch normalization, then mean and maximum over the image."""
+    """Build strided 3 × 3 convolutions with batch normalization, then mean and maximum over the image."""
 
     class MeanAndMaximum(nn.Module):
         def forward(self, features: Tensor) -> Tensor:
@@ -110,7 +113,7 @@ def turned(images: Tensor, generator: torch.Generator) -> Tensor:
     return images.flip([axis for axis, bit in ((2, 1), (3, 2)) if code & bit])
 
 
-def score_cnn(train: Phantom, test: Phantom, degrade: Callable[[Tensor], Tensor], seed: int, epochs: int) -> float:
+def score_cnn(train: Phantom, test: Phantom, degrade: Degradation, seed: int, epochs: int) -> float:
     """Train one network on degraded images and return its test accuracy."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -145,8 +148,9 @@ def score_simple(train: Phantom, test: Phantom) -> dict[str, float]:
     def table(phantom: Phantom) -> np.ndarray:
         return np.stack(list(phantom.latents.values()), axis=1)
 
+    linear = make_pipeline(StandardScaler(), LogisticRegression())
     rows = {
-        "mean colour": (make_pipeline(StandardScaler(), LogisticRegression()), lambda p: p.images.mean((2, 3))),
+        "mean colour": (linear, lambda p: p.images.mean((2, 3))),
         "nearest pixels": (KNeighborsClassifier(5), lambda p: p.images.reshape(len(p.images), -1)),
         "oracle": (RandomForestClassifier(300, random_state=0), table),
     }
@@ -166,13 +170,15 @@ def wilson(score: float, count: int) -> tuple[float, float]:
 
 def main() -> None:
     """Read the command line, run the conditions, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
     parser.add_argument("--train", type=int, default=TRAIN_IMAGES, help="training images")
     parser.add_argument("--test", type=int, default=TEST_IMAGES, help="test images")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--size", type=int, default=SIZE, help="pixels per side, a divisor of 128")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the network; the data stay the same")
-    parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, default=list(CONDITIONS), metavar="NAME")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the network, not the data")
+    names = list(CONDITIONS)
+    parser.add_argument("--conditions", nargs="+", choices=names, default=names, help="rows of the table")
     parser.add_argument("--jobs", type=int, default=1, help="processes that render the images")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch")
     parser.add_argument("--out", help="CSV file to write")

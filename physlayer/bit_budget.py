@@ -108,9 +108,13 @@ class BitBudget(Converter):
         if not 1 <= most <= 16:
             raise ValueError(f"Expected most to be a whole number of bits in 1…16, but got {most}.")
         if not 0 < mean_bits <= most:
-            raise ValueError(f"Expected mean_bits to lie in (0, {most}], but got {mean_bits}; raise most or ask for less.")
+            raise ValueError(
+                f"Expected mean_bits to lie in (0, {most}], but got {mean_bits}; raise most or ask for less."
+            )
         if not isinstance(bits, Tensor) or bits.ndim not in (2, 3):
-            raise ValueError("Expected bits to be a map (H, W) or (C, H, W); for the same bits everywhere use BitDepth.")
+            raise ValueError(
+                "Expected bits to be a map (H, W) or (C, H, W); for the same bits everywhere use BitDepth."
+            )
         self.mean_bits, self.most = float(mean_bits), int(most)
         # Half a bit of room on either side lets 0 and `most` be reached without saturating the bound.
         self.register_physical("bits", bits, unit="bit", low=-0.5, high=most + 0.5)

@@ -82,7 +82,9 @@ class BitDepth(Converter):
         super().__init__(gain, offset, size, leak)
         self.bits = check_bits(bits)
         if convention not in CONVENTIONS:
-            raise ValueError(f"Expected convention to be one of {sorted(CONVENTIONS)}, but got {convention!r}.")
+            raise ValueError(
+                f"Expected convention to be one of {sorted(CONVENTIONS)}, but got {convention!r}."
+            )
         self.convention = convention
 
     def grid(self, x_shape: tuple[int, ...]) -> Grid:
@@ -98,7 +100,9 @@ class BitDepth(Converter):
 def check_bits(bits: int, low: int = 1, high: int = 16) -> int:
     """Return ``bits`` if it is a whole number in ``low…high``, else say what to do."""
     if isinstance(bits, nn.Parameter):
-        raise TypeError("Expected bits of BitDepth to be fixed, but got an nn.Parameter; BitBudget learns bits per pixel.")
+        raise TypeError(
+            "Expected bits of BitDepth to be fixed, but got an nn.Parameter; BitBudget learns bits per pixel."
+        )
     if isinstance(bits, bool) or int(bits) != bits or not low <= bits <= high:
         fix = "; a pixel without bits is possible in BitBudget" if bits == 0 else ""
         raise ValueError(f"Expected bits to be a whole number in {low}…{high}, but got {bits}{fix}.")

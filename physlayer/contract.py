@@ -56,7 +56,9 @@ def check_shape_and_dtype(case: LayerCase) -> None:
         for mode in (True, False):
             y = layer.train(mode)(x)
             expected = (len(x), *layer.output_shape(case.shape))
-            _require(tuple(y.shape) == expected, case, f"output is {tuple(y.shape)}, output_shape says {expected}")
+            _require(
+                tuple(y.shape) == expected, case, f"output is {tuple(y.shape)}, output_shape says {expected}"
+            )
             _require(y.dtype == dtype, case, f"{dtype} in, {y.dtype} out")
 
 
@@ -82,14 +84,18 @@ def check_state_dict(case: LayerCase) -> None:
     for name, value in layer.physical().items():
         _require(torch.equal(value, restored.physical()[name]), case, f"state_dict loses {name}")
     x = scene(case)
-    _require(torch.equal(layer.eval()(x), restored.eval()(x)), case, "state_dict does not restore the reading")
+    _require(
+        torch.equal(layer.eval()(x), restored.eval()(x)), case, "state_dict does not restore the reading"
+    )
 
 
 def check_gradients(case: LayerCase) -> None:
     """Finite, non-zero gradient to the input and to every learned quantity, in both modes."""
     for mode in (True, False):
         layer, x = case.build().train(mode), scene(case).requires_grad_()
-        weights = torch.randn(len(x), *layer.output_shape(case.shape), generator=torch.Generator().manual_seed(2))
+        weights = torch.randn(
+            len(x), *layer.output_shape(case.shape), generator=torch.Generator().manual_seed(2)
+        )
         (layer(x) * weights).sum().backward()
         grads = {"the input": x.grad} | {n: layer.free_parameter(n).grad for n in layer.learned()}
         for name, grad in grads.items():
@@ -143,8 +149,12 @@ def check_levels(case: LayerCase) -> None:
     _require(codes.dtype == torch.int64, case, f"codes() gives {codes.dtype}, not int64")
     for name, values in (("reading", reading), ("codes()", codes)):
         changes = (values.sort(0).values.diff(dim=0) != 0).sum(0) + 1
-        _require(int(changes.max()) <= case.levels, case, f"{name} shows {int(changes.max())} values at one pixel")
-    _require(int(codes.min()) >= 0 and int(codes.max()) < case.levels, case, "a code is outside 0 … levels − 1")
+        _require(
+            int(changes.max()) <= case.levels, case, f"{name} shows {int(changes.max())} values at one pixel"
+        )
+    _require(
+        int(codes.min()) >= 0 and int(codes.max()) < case.levels, case, "a code is outside 0 … levels − 1"
+    )
     _require(bool((reading.diff(dim=0) >= 0).all()), case, "more light gives a lower reading")
 
 
@@ -159,7 +169,9 @@ def check_budget(case: LayerCase) -> None:
                 layer.free_parameter(name).add_(push * torch.rand_like(layer.free_parameter(name)))
         for mode in (True, False):
             spent, allowed = case.budget(layer.train(mode))
-            _require(spent <= allowed + 1e-9, case, f"the budget is broken: {spent:g} spent, {allowed:g} allowed")
+            _require(
+                spent <= allowed + 1e-9, case, f"the budget is broken: {spent:g} spent, {allowed:g} allowed"
+            )
 
 
 def check_export_and_cost(case: LayerCase) -> None:
@@ -189,7 +201,13 @@ def check_bad_input_is_refused(case: LayerCase) -> None:
     good = scene(case)
     nan = good.clone()
     nan[0, 0, 0, 0] = float("nan")
-    bad = {"HWC": good.permute(0, 2, 3, 1), "0…255": good * 255, "NaN": nan, "no batch": good[0], "uint8": good.byte()}
+    bad = {
+        "HWC": good.permute(0, 2, 3, 1),
+        "0…255": good * 255,
+        "NaN": nan,
+        "no batch": good[0],
+        "uint8": good.byte(),
+    }
     for name, x in bad.items():
         try:
             layer(x)
@@ -214,4 +232,3 @@ CHECKS: tuple[Callable[[LayerCase], None], ...] = (
     check_repr_shows_units,
     check_bad_input_is_refused,
 )
-

@@ -144,7 +144,13 @@ class _Quantize(torch.autograd.Function):
                 sum_offset.add(gb)
             if need_x:
                 torch.mul(gb, gain, out=grad_x[start:stop])
-        return grad_x, sum_gain.total if need_gain else None, sum_offset.total if need_offset else None, None, None
+        return (
+            grad_x,
+            sum_gain.total if need_gain else None,
+            sum_offset.total if need_offset else None,
+            None,
+            None,
+        )
 
 
 def blocks(x: Tensor) -> list[tuple[int, int]]:

@@ -60,7 +60,7 @@ def saliency(
     ========================== =========================================================================
     ``gradient``               :math:`\partial s/\partial x` (Simonyan 2013, arXiv:1312.6034)
     ``guided_backpropagation`` the same with negative gradients dropped at every ReLU of the network
-                               (Springenberg 2014, arXiv:1412.6806); fails :func:`randomisation_check`
+                               (Springenberg 2014, arXiv:1412.6806); see :func:`randomisation_check`
     ``grad_cam``               :math:`[\sum_k \alpha_k A_k]_+`, :math:`\alpha_k` = mean of
                                :math:`\partial s/\partial A_k` (Selvaraju 2017, arXiv:1610.02391)
     ``integrated_gradients``   :math:`x \int_0^1 \partial s(ax)/\partial x\, da`, from a dark image
@@ -160,8 +160,9 @@ def parameter_saliency(
     .. math:: g_b = \partial s_b / \partial v, \qquad v = f(\theta)
 
     with :math:`v` the quantity that the layer uses (unit: its own), not the free number :math:`\theta` behind
-        names: quantities such as ``"0.gain"``, fixed ones too; ``None`` takes every learned one.
-    with every straight-through ``autograd.Function``.
+    its bound. Costs a forward and a backward pass per image: slower than ``torch.func.vmap``, but it works
+    with every straight-through ``autograd.Function``. A factor that a layer puts on its own gradient stays in
+    the map: build ``LearnedStep`` with ``scale_gradient=False`` to compare its map with others.
 
     Args:
         model: camera and network; left as it was.
@@ -239,7 +240,8 @@ def randomisation_check(
     .. math:: \rho = \frac1B \sum_b \mathrm{Spearman}\bigl(|m_b|, |m'_b|\bigr)
 
     with :math:`m'` the map after every weight of the network (not the camera) is drawn anew, He normal with
-    zero biases, on a copy. Adebayo 2018, arXiv:1810.03292. Constant maps have no rank order and are left out.
+    zero biases, on a copy. Adebayo 2018, arXiv:1810.03292. Grad-CAM is compared before
+    its ReLU, which empties many maps. Constant maps have no rank order and are left out.
 
     Args:
         model, images, targets, method, wrt, reading_layers, layer: as for :func:`saliency`.
@@ -268,7 +270,13 @@ def randomisation_check(
     randomise(split_at(forgetful, reading_copy).network_modules, generator)
     maps = []
     for net, target_layer, camera in ((model, layer, reading_layers), (forgetful, layer_copy, reading_copy)):
-        settings = {"method": method, "wrt": wrt, "reading_layers": camera, "layer": target_layer}
+        settings = {
+            "method": method,
+            "wrt": wrt,
+            "reading_layers": camera,
+            "layer": target_layer,
+            "relu": False,
+        }
         noise = torch.Generator().manual_seed(seed)
         result = saliency(net, images, targets, generator=noise, **settings)
         maps.append(result.abs().flatten(1).cpu().double())

@@ -39,7 +39,10 @@ def soft_staircase(u: Tensor, top_code: int, sharpness: float) -> Tensor:
     # Each side is weight × (count-limited geometric sum, and that sum weighted by the distance j from its first code).
     # Distances are taken from the nearer code, or both weights would underflow to 0/0 at a large sharpness.
     nearest = torch.minimum(f, 1 - f).detach()
-    weight_below, weight_above = torch.exp(sharpness * (nearest - f)), torch.exp(sharpness * (nearest - 1 + f))
+    weight_below, weight_above = (
+        torch.exp(sharpness * (nearest - f)),
+        torch.exp(sharpness * (nearest - 1 + f)),
+    )
     sum_below, far_below = _geometric(r, below)
     sum_above, far_above = _geometric(r, above)
     total = weight_below * sum_below + weight_above * sum_above
@@ -79,7 +82,9 @@ class SoftStaircase(PhysicalLayer):
         tensor([0.0000, 0.3333, 1.0000], grad_fn=<ViewBackward0>)
     """
 
-    def __init__(self, bits: int, gain: float | Tensor | nn.Parameter | None = None, *, sharpness: float = 10.0):
+    def __init__(
+        self, bits: int, gain: float | Tensor | nn.Parameter | None = None, *, sharpness: float = 10.0
+    ):
         super().__init__()
         self.bits = check_bits(bits)
         self.top_code = 2**self.bits - 1
@@ -88,7 +93,9 @@ class SoftStaircase(PhysicalLayer):
         self.sharpness = float(sharpness)
         gain = nn.Parameter(torch.tensor(float(self.top_code))) if gain is None else gain
         if isinstance(gain, Tensor) and gain.numel() != 1:
-            raise ValueError(f"Expected gain to be one number, but got shape {tuple(gain.shape)}; BitDepth has maps.")
+            raise ValueError(
+                f"Expected gain to be one number, but got shape {tuple(gain.shape)}; BitDepth has maps."
+            )
         self.register_physical("gain", gain, unit="code per full scale", low=0.0)
 
     def forward(self, x: Tensor) -> Tensor:

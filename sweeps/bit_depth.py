@@ -7,9 +7,12 @@
 
 Arms: none (no converter, the upper bound), fixed (full scale, mid-tread), tuned (the best fixed range per channel by a
 grid on validation), learned (gain and offset per channel), per_pixel (gain and offset per pixel), bit_budget (whole
-bits per pixel with the same mean, gain and offset per channel). Controls of bit_budget: bit_budget_shuffled
-and bit_budget_inverse (the learned map with its places shuffled, or its order turned round, frozen, network
-retrained) and bit_budget_translated (trained on shifted scenes: its map must be flat).
+bits per pixel with the same mean, gain and offset per channel; starts from a lattice of 4-bit pixels).
+
+More arms, by name: bit_lattice (that lattice, not learned: what bit_budget must beat), bit_budget_smooth (starts from
+the same bits everywhere, a smooth 8×8 map), and the controls of bit_budget_smooth: bit_shuffled and bit_inverse (its map
+with places shuffled, or its order turned round, frozen, network retrained), bit_translated (trained on shifted
+scenes: its map must be flat).
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; one record per run in records/. A rerun skips what
 is done; Ctrl-C keeps everything finished.
@@ -25,11 +28,15 @@ from torch import Tensor, nn
 from physlayer import BitBudget, BitDepth
 from physlayer.sweep import Point, Sweep, Variant, main
 
+MOST = 8  # bits at one pixel
+LATTICE_BITS = 4
 GRID = (8, 8)  # of the learned map of bits, upsampled to the sensor: free maps overfit a few hundred sources
 # Ranges tried by `tuned`, as per-channel quantiles of the training pixels; None is full scale. At one bit the middle
 # of the range is the threshold.
 RANGES = ((None, None), (0.01, 0.99), (0.05, 0.95), (0.2, 0.8), (0.01, 0.6), (0.0, 0.3))
-FEW_BITS = 2  # above this many bits the choice of threshold matters little: only the first three ranges are tried
+FEW_BITS = (
+    2  # above this many bits the choice of threshold matters little: only the first three ranges are tried
+)
 
 
 def no_layer(point: Point) -> list[nn.Module]:
@@ -68,13 +75,42 @@ def per_pixel(point: Point) -> list[nn.Module]:
     return [BitDepth(int(point.value), gain=gain, offset=offset)]
 
 
+def lattice(point: Point) -> Tensor:
+    """Bits ``(H, W)`` with the mean of the point: 4-bit pixels on a regular lattice and none between, if the mean is below 4.
+
+    A quarter of the pixels at 4 bits costs what all of them cost at 1 bit, and shows half the resolution in 16 levels.
+    """
+    height, width = point.shape[1:]
+    if point.value >= LATTICE_BITS:
+        return torch.full((height, width), float(point.value))
+    order = torch.tensor([[0, 2], [3, 1]]).repeat(-(-height // 2), -(-width // 2))[:height, :width]
+    return LATTICE_BITS * (order < round(4 * point.value / LATTICE_BITS)).float()
+
+
+def most(point: Point) -> int:
+    return max(MOST, int(point.value))
+
+
+def bit_lattice(point: Point) -> list[nn.Module]:
+    gain, offset = channel_start(point)
+    return [BitBudget(lattice(point), mean_bits=point.value, most=most(point), gain=gain, offset=offset)]
+
+
 def bit_budget(point: Point) -> list[nn.Module]:
     gain, offset = channel_start(point)
-    # a little noise, because pixels with equal demands have nothing to tell them apart
-    demand = point.value + 0.05 * torch.randn(1, *GRID, generator=point.generator)
     return [
-        BitBudget(nn.Parameter(demand), mean_bits=point.value, most=8, gain=gain, offset=offset, size=point.shape[1:])
+        BitBudget(
+            nn.Parameter(lattice(point)), mean_bits=point.value, most=most(point), gain=gain, offset=offset
+        )
     ]
+
+
+def bit_budget_smooth(point: Point) -> list[nn.Module]:
+    gain, offset = channel_start(point)
+    # a little noise, because pixels with equal demands have nothing to tell them apart
+    demand = nn.Parameter(point.value + 0.05 * torch.randn(1, *GRID, generator=point.generator))
+    size = point.shape[1:]
+    return [BitBudget(demand, mean_bits=point.value, most=most(point), gain=gain, offset=offset, size=size)]
 
 
 def shuffle(camera: nn.Module, generator: torch.Generator) -> None:
@@ -104,9 +140,25 @@ SWEEP = Sweep(
         Variant("learned", "learned per channel", learned, learned=True),
         Variant("per_pixel", "learned per pixel", per_pixel, learned=True),
         Variant("bit_budget", "learned bits per pixel, same mean", bit_budget, learned=True),
-        Variant("bit_budget_shuffled", "bit map shuffled", bit_budget, source="bit_budget", change=shuffle),
-        Variant("bit_budget_inverse", "bit map inverted", bit_budget, source="bit_budget", change=invert),
-        Variant("bit_budget_translated", "bit map, scenes shifted", bit_budget, learned=True, translate=True),
+        Variant("bit_lattice", "4-bit lattice, same mean", bit_lattice),
+        Variant("bit_budget_smooth", "learned smooth bit map, same mean", bit_budget_smooth, learned=True),
+        Variant(
+            "bit_shuffled",
+            "smooth map, shuffled",
+            bit_budget_smooth,
+            source="bit_budget_smooth",
+            change=shuffle,
+        ),
+        Variant(
+            "bit_inverse",
+            "smooth map, inverted",
+            bit_budget_smooth,
+            source="bit_budget_smooth",
+            change=invert,
+        ),
+        Variant(
+            "bit_translated", "smooth map, scenes shifted", bit_budget_smooth, learned=True, translate=True
+        ),
         Variant("none", "no layer", no_layer, swept=False),
     ),
     chosen=("fixed", "tuned", "learned", "per_pixel", "bit_budget"),

@@ -162,7 +162,7 @@ def test_bit_budget_is_never_exceeded_and_always_spent(mean_bits):
     layer = BitBudget(nn.Parameter(demand.clamp(-0.4, 4.4)), mean_bits=mean_bits, most=4)
     bits = layer.bit_map()
     assert torch.equal(bits, bits.round())
-    assert 0 <= bits.min() and bits.max() <= 4
+    assert bits.min() >= 0 and bits.max() <= 4
     assert int(bits.sum()) == int(mean_bits * 23 * 17 + 1e-6)
 
 
@@ -279,7 +279,9 @@ def staircase_by_softmax(u: torch.Tensor, top_code: int, sharpness: float) -> to
 def test_card_15_closed_form_equals_the_softmax_over_all_codes(bits, sharpness):
     top = 2**bits - 1
     u = torch.linspace(-1, top + 1, 997, dtype=torch.float64)
-    assert torch.allclose(soft_staircase(u, top, sharpness), staircase_by_softmax(u, top, sharpness), atol=1e-9)
+    assert torch.allclose(
+        soft_staircase(u, top, sharpness), staircase_by_softmax(u, top, sharpness), atol=1e-9
+    )
 
 
 def test_card_15_infinite_sharpness_is_rounding_with_clipping():
@@ -326,7 +328,10 @@ def test_card_15_soft_reading_leaks_and_hard_reading_does_not():
         (lambda: BitDepth(2.5), "Expected bits"),
         (lambda: BitDepth(nn.Parameter(torch.tensor(2.0))), "BitBudget learns bits per pixel"),
         (lambda: BitDepth(2, gain=-1.0), "Expected gain to lie in"),
-        (lambda: BitDepth(2, gain=nn.Parameter(torch.tensor(0.0))), "Expected learned gain to lie strictly inside"),
+        (
+            lambda: BitDepth(2, gain=nn.Parameter(torch.tensor(0.0))),
+            "Expected learned gain to lie strictly inside",
+        ),
         (lambda: BitDepth(2, gain=float("nan")), "Expected gain to be finite"),
         (lambda: BitDepth(2, leak=0.0), "Expected leak"),
         (lambda: BitDepth(2, convention="truncate"), "Expected convention"),
@@ -334,9 +339,15 @@ def test_card_15_soft_reading_leaks_and_hard_reading_does_not():
         (lambda: BitBudget(torch.tensor(1.0), mean_bits=1.0), "use BitDepth"),
         (lambda: Response(gamma=9.0), "Expected gamma"),
         (lambda: SoftStaircase(2, sharpness=0), "Expected sharpness"),
-        (lambda: BitDepth(2, gain=torch.ones(4, 5))(torch.rand(1, 1, 8, 8)), "for a coarse grid pass size=(8, 8)"),
+        (
+            lambda: BitDepth(2, gain=torch.ones(4, 5))(torch.rand(1, 1, 8, 8)),
+            "for a coarse grid pass size=(8, 8)",
+        ),
         (lambda: BitDepth(2, gain=torch.ones(3))(torch.rand(1, 3, 8, 8)), r".view(-1, 1, 1)"),
-        (lambda: BitDepth(2, gain=torch.ones(2, 1, 1))(torch.rand(1, 3, 8, 8)), "Expected gain to have 1 or 3 channels"),
+        (
+            lambda: BitDepth(2, gain=torch.ones(2, 1, 1))(torch.rand(1, 3, 8, 8)),
+            "Expected gain to have 1 or 3 channels",
+        ),
         (lambda: allocate(torch.ones(4), 9), "Expected total"),
         (lambda: allocate(torch.tensor([1.0, float("nan")]), 1), "Expected demand to be finite"),
     ],

@@ -110,7 +110,10 @@ BROKEN = [
     (c.check_hard_is_eval, LayerCase("noise in hard", Noisy)),
     (c.check_parameters_move, LayerCase("out of bounds", ClampsAfterwards)),
     (c.check_bad_input_is_refused, LayerCase("no checks", ReadsAnything)),
-    (c.check_levels, LayerCase("analogue leak", lambda: LeaksInEval(2, gain=nn.Parameter(torch.tensor(1.0))), levels=4)),
+    (
+        c.check_levels,
+        LayerCase("analogue leak", lambda: LeaksInEval(2, gain=nn.Parameter(torch.tensor(1.0))), levels=4),
+    ),
     (
         c.check_budget,
         LayerCase(

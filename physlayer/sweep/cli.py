@@ -30,7 +30,9 @@ def parse_values(text: str, name: str, minimum: float, maximum: float, *, whole:
     if whole and (found := re.fullmatch(r"(\d+)\.\.(\d+)", text.strip())):
         first, last = int(found[1]), int(found[2])
         if first > last:
-            raise ValueError(f"Expected --{name} to be a rising range, but got {text}; write {last}..{first}.")
+            raise ValueError(
+                f"Expected --{name} to be a rising range, but got {text}; write {last}..{first}."
+            )
         values = list(range(first, last + 1))
     elif re.fullmatch(rf"{number}(\s*,\s*{number})*", text.strip()):
         values = sorted({kind(part) for part in text.split(",")})
@@ -38,14 +40,18 @@ def parse_values(text: str, name: str, minimum: float, maximum: float, *, whole:
         raise ValueError(f"Expected --{name} to look like 1..8, 1,2,4 or 8, but got {text!r}.")
     for value in values:
         if not minimum <= value <= maximum:
-            raise ValueError(f"Expected --{name} to lie in {minimum:g}..{maximum:g}, but got {value} in {text!r}.")
+            raise ValueError(
+                f"Expected --{name} to lie in {minimum:g}..{maximum:g}, but got {value} in {text!r}."
+            )
     return values
 
 
 def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
     """Options shared by all sweeps."""
     parser = argparse.ArgumentParser(
-        prog=f"sweeps/{sweep.name}.py", description=manual, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=f"sweeps/{sweep.name}.py",
+        description=manual,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(f"--{sweep.parameter}", dest="values", default=sweep.default, metavar="LIST",
@@ -55,12 +61,20 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
     add("--variants", default=",".join(sweep.chosen), metavar="LIST",
         help=f"arms to compare (default {','.join(sweep.chosen)}; {sweep.bound} is always run; "
              f"all: {','.join(v.name for v in sweep.variants)})")  # fmt: skip
-    add("--seeds", default="3", help="number of paired seeds, or a list: 3 is 0,1,2; 4,5 is 4 and 5 (default 3)")
+    add(
+        "--seeds",
+        default="3",
+        help="number of paired seeds, or a list: 3 is 0,1,2; 4,5 is 4 and 5 (default 3)",
+    )
     add("--epochs", type=int, help="passes over the training set (default: the task's recipe)")
     add("--network", help="network of the task (default: the task's choice)")
     add("--encoding", choices=("linear", "srgb"), default="linear",
         help="what the sensor sees: linear light (the physics) or the file's encoded values (default linear)")  # fmt: skip
-    add("--retrain", action="store_true", help="add, per learned arm, a fresh network behind the frozen learned layer")
+    add(
+        "--retrain",
+        action="store_true",
+        help="add, per learned arm, a fresh network behind the frozen learned layer",
+    )
     add("--fast", action="store_true", help="smoke size: minutes become seconds, the numbers mean little")
     add("--jobs", type=int, default=2, help="runs at a time (default 2)")
     add("--device", default="cpu", help="cpu, cuda, … (default cpu)")
@@ -68,7 +82,11 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
     add("--log-dir", help="write TensorBoard logs here")
     add("--groups", help="CSV with columns file,group naming the source of every image, or: content")
     add("--skip-unreadable", action="store_true", help="leave out images that cannot be read, with a warning")
-    add("--drop-straddling", action="store_true", help="leave out test images whose source is also in the pool")
+    add(
+        "--drop-straddling",
+        action="store_true",
+        help="leave out test images whose source is also in the pool",
+    )
     add("--no-report", action="store_true", help="write summary.csv only, no figure and no report")
     return parser
 
@@ -76,15 +94,21 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
 def main(sweep: Sweep, manual: str, arguments: list[str] | None = None) -> int:
     """Run a sweep from the command line; returns the exit code."""
     args = build_parser(sweep, manual).parse_args(arguments)
-    warnings.showwarning = lambda message, *rest, **more: print(f"warning: {message}", file=sys.stderr)
     try:
-        return _run(sweep, args)
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            warnings.showwarning = _show_warning
+            return _run(sweep, args)
     except KeyboardInterrupt:
         print("\nstopped; finished runs are kept and the same command continues from them", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def _run(sweep: Sweep, args: argparse.Namespace) -> int:
@@ -126,7 +150,9 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
         if done:
             write_outputs(sweep, chosen, done, out, settings, report=False)
         raise
-    print(f"{computed} runs computed, {len(runs) - computed} were already done; {time.perf_counter() - started:.0f} s")
+    print(
+        f"{computed} runs computed, {len(runs) - computed} were already done; {time.perf_counter() - started:.0f} s"
+    )
     for line in write_outputs(sweep, chosen, runs, out, settings, report=not args.no_report):
         print(line)
     return 0

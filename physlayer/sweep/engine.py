@@ -34,7 +34,9 @@ def task_data(task: str, options) -> TaskData:
     return get_task(task).load(options)
 
 
-def execute(sweep: Sweep, variants: list[Variant], runs: list[Run], out: Path, settings: dict, *, jobs: int) -> int:
+def execute(
+    sweep: Sweep, variants: list[Variant], runs: list[Run], out: Path, settings: dict, *, jobs: int
+) -> int:
     """Compute what is missing and return how many runs were computed.
 
     Runs whose camera comes from another run wait for it. Every finished run is on disk before the next begins,
@@ -110,7 +112,10 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         return model, result
 
     point = Point(
-        config["value"], shape, quantiles_of(splits["train"], recipe.linear), torch.Generator().manual_seed(seed)
+        config["value"],
+        shape,
+        quantiles_of(splits["train"], recipe.linear),
+        torch.Generator().manual_seed(seed),
     )
     notes, search = [], []
     if variant.source is not None:
@@ -166,7 +171,11 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
 def save_models(out: Path, key: str, model: nn.Sequential, logits: Tensor) -> None:
     """Camera, network and test logits beside the record, for dependent runs and the report."""
     camera = nn.Sequential(*[layer for layer in model if getattr(layer, "is_physical_layer", False)])
-    for folder, content in (("cameras", camera.state_dict()), ("models", model.state_dict()), ("logits", logits)):
+    for folder, content in (
+        ("cameras", camera.state_dict()),
+        ("models", model.state_dict()),
+        ("logits", logits),
+    ):
         path = out / folder / f"{key}.pt"
         path.parent.mkdir(exist_ok=True)
         temporary = path.with_suffix(".tmp")

@@ -28,6 +28,7 @@ CONTROL_LINES = (
     (0, (1.5, 2)),
 )
 BOUND_COLOUR = "#666666"
+PANEL_FONT = {"font.size": 7, "axes.titlesize": 7, "xtick.labelsize": 6, "ytick.labelsize": 6}
 COLUMN_WIDTH = 3.4  # inches, one column of a two-column page
 FONT = {"font.size": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7, "axes.titlesize": 8}
 DODGE = 2.4  # points between the error bars of two arms, so that intervals can be told apart
@@ -218,3 +219,32 @@ def image_bytes(figure: Figure, kind: str, *, dpi: int = 110) -> bytes:
     with matplotlib.rc_context({"svg.hashsalt": "physlayer"}):
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, facecolor="white")
     return buffer.getvalue()
+
+
+def panels(number: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with ``number`` axes of ``width × height`` inches, row by row."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    rows = math.ceil(number / columns)
+    with matplotlib.rc_context(PANEL_FONT):
+        figure = Figure(figsize=(width * min(columns, number), height * rows), layout="constrained")
+        grid = figure.subplots(rows, min(columns, number), squeeze=False).ravel()
+        for axes in grid[number:]:
+            axes.set_axis_off()
+        # Labels and titles take their size when they are made, ticks when they are drawn.
+        for axes in grid[:number]:
+            axes.tick_params(labelsize=6)
+    return figure, list(grid[:number])
+
+
+def bare(axes: Axes) -> None:
+    """No ticks and no frame: the axes show an image."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+
+
+def short(name: str) -> str:
+    """Class name at a length that fits beside a small panel."""
+    return name if len(name) <= 9 else f"{name[:8]}…"

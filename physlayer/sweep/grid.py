@@ -119,7 +119,9 @@ class Run:
         return f"{self.config['variant']}{value}_seed{self.config['seed']}_{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-def make_runs(sweep: Sweep, variants: list[Variant], values: list[float], seeds: list[int], shared: dict) -> list[Run]:
+def make_runs(
+    sweep: Sweep, variants: list[Variant], values: list[float], seeds: list[int], shared: dict
+) -> list[Run]:
     """All runs of a grid, dependent ones after those whose camera they take."""
     first: dict[tuple, Run] = {}
     ordered = sorted(variants, key=lambda v: v.source is not None)

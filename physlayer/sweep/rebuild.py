@@ -11,12 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.data import TaskData
+from physlayer.saliency import parameter_saliency, saliency, split_camera
 from physlayer.sweep import engine
 from physlayer.sweep.grid import Point, Sweep, Variant
 
-__all__ = ["Material", "learned_quantities", "rebuild_model"]
+__all__ = [
+    "Material",
+    "learned_quantities",
+    "parameter_sensitivity",
+    "readings",
+    "rebuild_model",
+    "saliency_maps",
+]
 
 MOST_EXAMPLES = 6  # classes shown as images
+OUTLIERS = 0.99  # of a gradient's pixels lie inside the colour scale, or one pixel would bleach all maps
+SENSITIVITY_IMAGES = 4  # per class, for the gradient with respect to the physical parameters
 
 
 def rebuild_model(sweep: Sweep, variant: Variant, record: dict, out: Path, settings: dict) -> nn.Sequential:
@@ -157,9 +167,7 @@ class Material:
         if not hasattr(self, "_models"):
             self._models: dict[str, nn.Sequential] = {}
         if record["key"] not in self._models:
-            self._models[record["key"]] = rebuild_model(
-                self.sweep, variant, record, self.out, self.settings
-            )
+            self._models[record["key"]] = rebuild_model(self.sweep, variant, record, self.out, self.settings)
         return self._models[record["key"]]
 
     def examples(self, per_class: int = 1) -> tuple[Tensor, Tensor]:
@@ -174,3 +182,41 @@ class Material:
     def linear(self) -> bool:
         """Whether the sensor saw linear light, and not sRGB-encoded values."""
         return self.records[0]["config"]["recipe"]["linear"]
+
+
+def readings(material: Material, variant: Variant, scenes: Tensor) -> dict[float, Tensor]:
+    """What the arm's sensor reads of the scenes at each value, with the camera of the lowest seed."""
+    found = {}
+    for value in material.values:
+        for record in material.members(variant, value)[:1]:
+            with torch.no_grad():
+                found[value] = split_camera(material.model(variant, record))[0](scenes)
+    return found
+
+
+def saliency_maps(material: Material, scenes: Tensor, targets: Tensor) -> dict[str, np.ndarray]:
+    """Gradient (summed over channels) and Grad-CAM of the true class, ``(points, B, H, W)``, lowest seed."""
+    found: dict[str, list] = {"gradient": [], "grad_cam": []}
+    for variant, value in material.ends():
+        model = material.model(variant, material.members(variant, value)[0])
+        for method, maps in found.items():
+            maps.append(saliency(model, scenes, targets, method=method).sum(1).detach().numpy())
+    return {method: np.stack(maps) for method, maps in found.items()}
+
+
+def scale_of(maps: np.ndarray) -> float:
+    """Largest magnitude of a shared colour scale, above zero."""
+    return float(np.quantile(np.abs(maps), OUTLIERS)) or 1e-12
+
+
+def parameter_sensitivity(material: Material, variant: Variant, value: float) -> dict[str, np.ndarray]:
+    """Mean size of the gradient of the true class's logit by each learned quantity (lowest seed, test images)."""
+    scenes, targets = material.examples(SENSITIVITY_IMAGES)
+    model = material.model(variant, material.members(variant, value)[0])
+    found = parameter_saliency(model, scenes, targets)
+    return {name: gradient.abs().mean(0).detach().numpy() for name, gradient in found.items()}
+
+
+def flat_map(value: np.ndarray) -> np.ndarray:
+    """Map ``(H, W)`` of a quantity: the mean over channels."""
+    return value.reshape(-1, *value.shape[-2:]).mean(0)

@@ -7,7 +7,7 @@ import os
 import warnings
 from pathlib import Path
 
-__all__ = ["read_record", "read_records", "write_json", "writable_folder"]
+__all__ = ["read_record", "read_records", "writable_folder", "write_json"]
 
 
 def write_json(path: Path, content: dict) -> None:
@@ -32,7 +32,10 @@ def read_record(path: Path) -> dict | None:
             raise ValueError(f"it holds the key {record['key']}")
         record["metrics"]["test"]["accuracy"]  # the last thing a run writes
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        warnings.warn(f"Expected {path.name} to hold a whole record, but got {error}; it is computed again.", stacklevel=2)
+        warnings.warn(
+            f"Expected {path.name} to hold a whole record, but got {error}; it is computed again.",
+            stacklevel=2,
+        )
         return None
     return record
 
@@ -56,5 +59,7 @@ def writable_folder(folder: str | Path) -> Path:
         probe.write_text("")
         probe.unlink()
     except OSError as error:
-        raise ValueError(f"Expected --out to be a folder that can be written, but got {path}: {error.strerror}.") from error
+        raise ValueError(
+            f"Expected --out to be a folder that can be written, but got {path}: {error.strerror}."
+        ) from error
     return path

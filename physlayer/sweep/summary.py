@@ -16,8 +16,28 @@ from physlayer.sweep.records import read_record
 
 __all__ = ["COLUMNS", "paired_rows", "summary_rows", "write_outputs"]
 
-COLUMNS = ("sweep", "task", "variant", "parameter", "value", "seed", "split", "metric", "score", "low", "high", "n_clusters")
-SCALARS = ("accuracy", "balanced_accuracy", "source_accuracy", "negative_log_likelihood", "brier", "expected_calibration_error")
+COLUMNS = (
+    "sweep",
+    "task",
+    "variant",
+    "parameter",
+    "value",
+    "seed",
+    "split",
+    "metric",
+    "score",
+    "low",
+    "high",
+    "n_clusters",
+)
+SCALARS = (
+    "accuracy",
+    "balanced_accuracy",
+    "source_accuracy",
+    "negative_log_likelihood",
+    "brier",
+    "expected_calibration_error",
+)
 # metric of summary.csv -> statistic of the bootstrap
 INTERVALS = {"accuracy": "mean", "balanced_accuracy": "class_mean", "source_accuracy": "group_mean"}
 
@@ -36,7 +56,9 @@ def summary_rows(records: list[dict], test_set: dict) -> list[dict]:
         hits = np.array([np.array(r["predictions"]["test"]) == targets for r in members], dtype=float)
         for name, statistic in INTERVALS.items():
             classes = targets if statistic == "class_mean" else None
-            interval = cluster_bootstrap(hits, groups, statistic=statistic, classes=classes, strata=_strata(targets, groups))
+            interval = cluster_bootstrap(
+                hits, groups, statistic=statistic, classes=classes, strata=_strata(targets, groups)
+            )
             row = _row(members[0], "all", "test", name, interval.estimate)
             rows.append(row | {"low": interval.low, "high": interval.high, "n_clusters": interval.n_clusters})
         for split in members[0]["metrics"]:
@@ -52,13 +74,16 @@ def paired_rows(records: list[dict], test_set: dict, baseline: str = "fixed") ->
     """Accuracy of each arm minus the baseline at the same value: paired over seeds and over sources."""
     targets, groups = np.array(test_set["targets"]), np.array(test_set["groups"])
     hits = {
-        (r["variant"], r["value"], r["seed"]): (np.array(r["predictions"]["test"]) == targets).astype(float) for r in records
+        (r["variant"], r["value"], r["seed"]): (np.array(r["predictions"]["test"]) == targets).astype(float)
+        for r in records
     }
     rows = []
     for variant, value in dict.fromkeys((r["variant"], r["value"]) for r in records):
         if variant == baseline or value is None:
             continue
-        seeds = sorted(s for (v, x, s) in hits if v == variant and x == value and (baseline, value, s) in hits)
+        seeds = sorted(
+            s for (v, x, s) in hits if v == variant and x == value and (baseline, value, s) in hits
+        )
         if not seeds:
             continue
         ours, base = (np.array([hits[name, value, s] for s in seeds]) for name in (variant, baseline))
@@ -71,7 +96,9 @@ def paired_rows(records: list[dict], test_set: dict, baseline: str = "fixed") ->
     return rows
 
 
-def write_outputs(sweep: Sweep, variants: list[Variant], runs: list[Run], out: Path, settings: dict, *, report: bool) -> list[str]:
+def write_outputs(
+    sweep: Sweep, variants: list[Variant], runs: list[Run], out: Path, settings: dict, *, report: bool
+) -> list[str]:
     """Write ``summary.csv`` and, with ``report``, the figure and the report; returns lines to print."""
     test_set = json.loads((out / "test_set.json").read_text(encoding="utf-8"))
     records = [record for run in runs if (record := read_record(out / "records" / f"{run.key}.json"))]
@@ -95,13 +122,21 @@ def write_summary(path: Path, rows: list[dict]) -> None:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for row in sorted(rows, key=_order):
-            writer.writerow({name: f"{v:.6f}" if isinstance(v := row[name], float) else v for name in COLUMNS})
+            writer.writerow(
+                {name: f"{v:.6f}" if isinstance(v := row[name], float) else v for name in COLUMNS}
+            )
     temporary.replace(path)
 
 
-def table_lines(sweep: Sweep, variants: list[Variant], rows: list[dict], differences: list[dict]) -> list[str]:
+def table_lines(
+    sweep: Sweep, variants: list[Variant], rows: list[dict], differences: list[dict]
+) -> list[str]:
     """The table that the terminal shows: accuracy with its interval, difference from the baseline."""
-    accuracy = {(r["variant"], r["value"]): r for r in rows if r["seed"] == "all" and r["metric"] == "accuracy" and r["split"] == "test"}
+    accuracy = {
+        (r["variant"], r["value"]): r
+        for r in rows
+        if r["seed"] == "all" and r["metric"] == "accuracy" and r["split"] == "test"
+    }
     paired = {(d["variant"], d["value"]): d for d in differences}
     values = sorted({value for _, value in accuracy if value != ""})
     lines = [f"{'test accuracy [95 % interval], difference from fixed':s}"]
@@ -110,7 +145,9 @@ def table_lines(sweep: Sweep, variants: list[Variant], rows: list[dict], differe
             row = accuracy.get((variant.name, value))
             if row is None:
                 continue
-            line = f"{variant.name:24s}{sweep.parameter + ' ' + format(value, 'g') if value != '' else '':10s}"
+            line = (
+                f"{variant.name:24s}{sweep.parameter + ' ' + format(value, 'g') if value != '' else '':10s}"
+            )
             line += f"{row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
             if (variant.name, value) in paired:
                 d = paired[variant.name, value]
@@ -137,9 +174,25 @@ def _scalars(metrics: dict) -> dict[str, float]:
 def _row(record: dict, seed: int | str, split: str, metric: str, score: float) -> dict:
     value = "" if record["value"] is None else record["value"]
     base = {name: record[name] for name in ("sweep", "task", "variant", "parameter")}
-    return base | {"value": value, "seed": seed, "split": split, "metric": metric, "score": score, "low": "", "high": "", "n_clusters": ""}
+    return base | {
+        "value": value,
+        "seed": seed,
+        "split": split,
+        "metric": metric,
+        "score": score,
+        "low": "",
+        "high": "",
+        "n_clusters": "",
+    }
 
 
 def _order(row: dict) -> tuple:
     value, seed = row["value"], row["seed"]
-    return (row["variant"], -1 if value == "" else value, row["split"], row["metric"], seed == "all", 0 if seed == "all" else seed)
+    return (
+        row["variant"],
+        -1 if value == "" else value,
+        row["split"],
+        row["metric"],
+        seed == "all",
+        0 if seed == "all" else seed,
+    )

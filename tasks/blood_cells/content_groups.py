@@ -15,8 +15,8 @@ def group_by_content(images: Tensor, distance: float = CONTENT_DISTANCE) -> np.n
     .. math:: d_{ij} = \sqrt{\tfrac{1}{K}\textstyle\sum_k (q_{ik} - q_{jk})^2}
 
     :math:`q` are 25 quantiles each of R, G, B, R − G and B − G over the pixels that are not black fill. Only
-    a guess: on the Kaggle files, whose sources are known, 12 % of the images come out apart from most of their
-    source (a leak), and some groups merge up to 8 sources. Prefer a table.
+    a guess: on the Kaggle files, whose sources are known, 12 % of the images come out apart from most of
+    their source (a leak), and some groups merge up to 8 sources. Prefer a table.
 
     Args:
         images: uint8 codes, ``(N, 3, H, W)``.

@@ -198,8 +198,8 @@ def _require_sources(found: list[str], names: list[str], table: str) -> np.ndarr
     if unknown:
         raise ValueError(
             f"Expected a source for every image, but got {len(unknown)} of {len(names)} files "
-            f"(first: {unknown[0]}) that are not in {table}; give groups as a CSV with columns file,group, or as "
-            "'content' to guess by colour: a random split would put copies of one original on both sides."
+            f"(first: {unknown[0]}) that are not in {table}; give groups as a CSV with columns file,group, "
+            "or 'content' to guess by colour: a random split would put copies of one original on both sides."
         )
     return np.array(found, dtype=str)
 

@@ -45,7 +45,12 @@ class ConvolutionalNetwork(nn.Module):
                 large = strided and number == 0
                 layers += [
                     nn.Conv2d(
-                        channels, width, 5 if large else 3, padding=2 if large else 1, stride=2 if large else 1, bias=False
+                        channels,
+                        width,
+                        5 if large else 3,
+                        padding=2 if large else 1,
+                        stride=2 if large else 1,
+                        bias=False,
                     ),
                     nn.BatchNorm2d(width),
                     nn.ReLU(inplace=True),
@@ -63,7 +68,11 @@ class ConvolutionalNetwork(nn.Module):
 
 
 NETWORKS = {
-    "small": lambda channels, classes: ConvolutionalNetwork(channels, classes, widths=(16, 32, 64), first_stride=2),
+    "small": lambda channels, classes: ConvolutionalNetwork(
+        channels, classes, widths=(16, 32, 64), first_stride=2
+    ),
     "course": lambda channels, classes: ConvolutionalNetwork(channels, classes, widths=(16, 32, 64, 64)),
-    "large": lambda channels, classes: ConvolutionalNetwork(channels, classes, widths=(32, 64, 128, 128), depth=2),
+    "large": lambda channels, classes: ConvolutionalNetwork(
+        channels, classes, widths=(32, 64, 128, 128), depth=2
+    ),
 }

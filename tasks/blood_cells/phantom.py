@@ -1,8 +1,8 @@
-r"""Procedural Giemsa-stained blood smears: four classes, grouped by slide, any number of images, nothing to download.
+r"""Procedural Giemsa-stained blood smears: four classes, grouped by slide, nothing to download.
 
 A smear is two stain densities (:mod:`tasks.blood_cells.phantom_cells`). Here it becomes an image: Beer–Lambert
-absorption, the lamp, the objective, the pixels, photon and read noise. Everything that a laboratory sets once per
-slide is drawn once per slide: split by ``groups``, or a network is tested on slides that it has learnt.
+absorption, the lamp, the objective, the pixels, photon and read noise. Everything that a laboratory sets once
+per slide is drawn once per slide: split by ``groups``, or a network is tested on slides that it has learnt.
 """
 
 import operator
@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
-from scipy.special import ndtr
 
 from tasks.blood_cells.phantom_cells import CLASS_NAMES, draw_smear
-from tasks.blood_cells.phantom_shapes import AXIS_UM, FIELD_UM, FINE, PITCH_UM
+from tasks.blood_cells.phantom_shapes import AXIS_UM, FIELD_UM, FINE
 
-# Optical density of the two Giemsa stains in red, green and blue, unit vectors (G. Landini's table for ImageJ)
+# Optical density of the two Giemsa stains in red, green, blue, unit vectors (G. Landini's table for ImageJ)
 METHYLENE_BLUE = (0.8348, 0.5136, 0.1963)
 EOSIN = (0.0928, 0.9541, 0.2831)
 OPTICAL_DENSITY = 1.25  # of a stain density of one
@@ -65,8 +64,8 @@ def pixel_response(size: int, blur_um: float) -> np.ndarray:
     .. math:: A_{pj} \propto \Phi\!\left(\tfrac{b_{p+1} - x_j}{\sigma}\right)
               - \Phi\!\left(\tfrac{b_p - x_j}{\sigma}\right), \qquad \sum_j A_{pj} = 1
 
-    A Gaussian blur followed by the area of a pixel is an integral of a Gaussian, and both axes separate, so an image
-    is :math:`A I A^{\mathsf T}`. The rows sum to one, hence a field that is uniform stays uniform up to its border.
+    A Gaussian blur followed by the area of a pixel is an integral of a Gaussian, and both axes separate, so an
+    image is :math:`A I A^{\mathsf T}`. The rows sum to one: a uniform field stays uniform up to its border.
 
     Args:
         size: pixels along the side; :math:`b_p` are their borders. Unit: µm.
@@ -79,6 +78,8 @@ def pixel_response(size: int, blur_um: float) -> np.ndarray:
         >>> pixel_response(64, 0.2).sum(axis=1).round(6).min()
         np.float64(1.0)
     """
+    from scipy.special import ndtr
+
     borders = np.linspace(0, FIELD_UM, size + 1)
     weight = np.diff(ndtr((borders[:, None] - AXIS_UM) / blur_um), axis=0)
     return weight / weight.sum(axis=1, keepdims=True)
@@ -130,7 +131,8 @@ def _make_slide(number: int, seed: int, size: int, images_per_slide: int, kept: 
     slide = draw_slide(slide_generator, size)
     first = number * images_per_slide
     # As even as a slide allows, in an order of its own: where an image stands does not tell its class
-    targets = slide_generator.permutation(np.arange(first, first + images_per_slide) % len(CLASS_NAMES))[:kept]
+    classes = np.arange(first, first + images_per_slide) % len(CLASS_NAMES)
+    targets = slide_generator.permutation(classes)[:kept]
     images, latents = np.empty((kept, 3, size, size), np.float32), []
     for position, target in enumerate(targets):
         generator = np.random.default_rng([seed, first + position])
@@ -158,13 +160,13 @@ def make_phantom(
 ) -> Phantom:
     """Render labelled white blood cells, one per image, in a field of 24 µm.
 
-    Image ``i`` depends on ``seed``, ``i``, ``size`` and ``images_per_slide`` only: fewer images are a prefix of more,
-    and ``jobs`` changes the time, never the result. The same cells appear at every ``size``.
+    Image ``i`` depends on ``seed``, ``i``, ``size`` and ``images_per_slide`` only: fewer images are a prefix of
+    more, and ``jobs`` changes the time, never the result. The same cells appear at every ``size``.
 
     Args:
         images: number of images, up to a million.
         seed: non-negative; two seeds share neither images nor slides.
-        size: pixels per side, a divisor of 128 and at least 8. The field stays 24 µm; 64 gives 0.375 µm per pixel.
+        size: pixels per side, a divisor of 128 and at least 8; 64 gives pixels of 0.375 µm.
         images_per_slide: images that share stain, light and focus.
         jobs: processes.
 

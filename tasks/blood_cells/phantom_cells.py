@@ -1,12 +1,14 @@
 """The four white blood cells of the phantom as two stain densities, methylene blue and eosin.
 
-The ranges overlap on purpose: no single cue separates eosinophil from neutrophil (granule size and hue, lobes), nor
-lymphocyte from monocyte (notch, chromatin). Widening or narrowing one range moves one curve: granule hue sets what
-colour is worth, chromatin and granule scale what resolution is worth, their amplitude what bits are worth.
+The ranges overlap on purpose: eosinophil and neutrophil differ in granule size, granule hue and lobes, lymphocyte
+and monocyte in notch and chromatin, and in a blurred, noisy image no one of these is sure. Widening or narrowing
+a range moves a curve: granule hue sets what colour is worth, chromatin and granule scale what resolution is
+worth, their contrast what bits are worth (``benchmarks/phantom_difficulty.py`` measures all three).
 Cell and lobe sizes follow ordinary haematology (leucocyte 10–18 µm, red cell 7.4 µm across).
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.random import Generator
@@ -18,6 +20,7 @@ EOSINOPHIL, LYMPHOCYTE, MONOCYTE, NEUTROPHIL = range(4)
 
 LOBE_RADIUS_UM = 2.45  # sets both the arc on which lobes sit and the size of a lobe
 LOBE_SIZE = {2: 0.98, 3: 0.80, 4: 0.68, 5: 0.60}  # more lobes are smaller lobes: equal nuclear area
+CHROMATIN_CONTRAST = (0.12, 0.20)  # of the nuclear stain
 NUCLEAR_EOSIN = 0.28  # eosin taken up by a nucleus, per unit of methylene blue
 
 Range = tuple[float, float]
@@ -41,7 +44,7 @@ class CellType:
 
     lobe_odds: tuple[float, ...]  # chance of 1, 2, 3, 4 and 5 lobes
     radius_um: Range  # mean, standard deviation
-    rim_um: tuple[float, float, float, float]  # cytoplasm round a lobeless nucleus: mean, deviation, least, most
+    rim_um: tuple[float, float, float, float]  # cytoplasm round it: mean, deviation, least, most
     notch_chance: float
     notch_radius_um: Range
     notch_offset_um: float  # centre of the notch beyond the rim of the nucleus
@@ -55,16 +58,16 @@ class CellType:
 
 RECIPE = (
     CellType(
-        (0, 0.72, 0.28, 0, 0), (6.6, 0.45), (0, 0, 0, 0), 0, (0, 0), 0, (0, 0), (0.83, 0.10), 0.40, (0.065, 0.10),
-        Granules(1, (60, 130), (0.36, 0.54), (0.20, 0.32), (0.80, 1.0), (0.05, 0.40)), 0,
+        (0, 0.72, 0.28, 0, 0), (6.6, 0.45), (0, 0, 0, 0), 0, (0, 0), 0, (0, 0), (0.83, 0.10), 0.40,
+        (0.065, 0.10), Granules(1, (60, 130), (0.36, 0.54), (0.20, 0.32), (0.80, 1.0), (0.05, 0.40)), 0,
     ),
     CellType(
-        (1, 0, 0, 0, 0), (4.7, 0.7), (1.6, 0.8, 0.3, 3.6), 0.40, (0.8, 1.9), 0.3, (0.08, 0.035), (0.82, 0.10), 0.48,
-        (0.165, 0.07), Granules(0.25, (4, 12), (0.25, 0.25), (0.15, 0.15), (0, 0), (1, 1)), 0,
+        (1, 0, 0, 0, 0), (4.7, 0.7), (1.6, 0.8, 0.3, 3.6), 0.40, (0.8, 1.9), 0.3, (0.08, 0.035), (0.82, 0.10),
+        0.48, (0.165, 0.07), Granules(0.25, (4, 12), (0.25, 0.25), (0.15, 0.15), (0, 0), (1, 1)), 0,
     ),
     CellType(
-        (1, 0, 0, 0, 0), (4.9, 0.65), (1.9, 0.8, 0.5, 4.0), 0.65, (1.2, 3.0), 0.2, (0.15, 0.06), (0.82, 0.10), 0.25,
-        (0.155, 0.07), Granules(1, (10, 50), (0.18, 0.18), (0.12, 0.12), (0, 0), (1, 1)), 1.5,
+        (1, 0, 0, 0, 0), (4.9, 0.65), (1.9, 0.8, 0.5, 4.0), 0.65, (1.2, 3.0), 0.2, (0.15, 0.06), (0.82, 0.10),
+        0.25, (0.155, 0.07), Granules(1, (10, 50), (0.18, 0.18), (0.12, 0.12), (0, 0), (1, 1)), 1.5,
     ),
     CellType(
         (0, 0.25, 0.40, 0.25, 0.10), (6.5, 0.45), (0, 0, 0, 0), 0, (0, 0), 0, (0, 0), (0.83, 0.10), 0.40,
@@ -106,7 +109,7 @@ def _lobed_nucleus(generator: Generator, lobes: int, centre_um: np.ndarray) -> n
         radius_um = LOBE_SIZE[lobes] * LOBE_RADIUS_UM * generator.uniform(0.85, 1.12)
         window, disc = blob(generator, *place, radius_um, stretch=generator.uniform(0, 0.18))
         nucleus[window] = np.maximum(nucleus[window], disc)
-    for start, end in zip(places[:-1], places[1:], strict=True):
+    for start, end in pairwise(places):
         window, strand = bridge(start, end, generator.uniform(0.35, 0.8))
         nucleus[window] = np.maximum(nucleus[window], strand)
     return nucleus
@@ -140,8 +143,8 @@ def draw_smear(generator: Generator, target: int) -> tuple[np.ndarray, dict[str,
         target: class, index into :data:`CLASS_NAMES`.
 
     Returns:
-        The stain densities (2, 128, 128), methylene blue then eosin, dimensionless, and the latent parameters:
-        lengths in µm, counts, area ratio; a cue that is absent counts as 0.
+        The stain densities (2, 128, 128), methylene blue then eosin, dimensionless, and the latent
+        parameters: lengths in µm, counts, area ratio; a cue that is absent counts as 0.
 
     Example:
         >>> stains, latents = draw_smear(np.random.default_rng(0), EOSINOPHIL)
@@ -170,7 +173,7 @@ def draw_smear(generator: Generator, target: int) -> tuple[np.ndarray, dict[str,
 
     # Nuclear stain with chromatin, and cytoplasm
     chromatin_um = cell.chromatin_um * np.exp(generator.normal(0, 0.28))
-    texture = generator.uniform(0.12, 0.20) * band_noise(generator, chromatin_um)
+    texture = generator.uniform(*CHROMATIN_CONTRAST) * band_noise(generator, chromatin_um)
     nuclear = nucleus * np.clip(generator.normal(*cell.nuclear_stain) * (1 + texture), 0, None)
     blue_base, eosin_base = np.array(cell.cytoplasm) * np.exp(generator.normal(0, 0.35, 2))
     blue += nuclear + blue_base * cytoplasm

@@ -1,12 +1,12 @@
 """Shapes for the blood-cell phantom, drawn on one fine grid over the field of view.
 
-Every function works in double precision: it costs about a millisecond per image and keeps images equal from one
-machine to the next, because the last digits of ``exp`` differ between processors and shot noise amplifies them.
+Every function works in double precision: it costs about a millisecond per image and keeps images equal from
+one machine to the next, because the last digits of ``exp`` differ between processors and shot noise would
+amplify them.
 """
 
 import numpy as np
 from numpy.random import Generator
-from scipy import fft
 
 FIELD_UM = 24.0  # side of the square field of view
 FINE = 128  # fine samples per side: twice the 64 px camera
@@ -14,7 +14,7 @@ PITCH_UM = FIELD_UM / FINE
 AXIS_UM = (np.arange(FINE) + 0.5) * PITCH_UM  # centres of the fine samples, the same for rows and columns
 EDGE_UM = 0.12  # softness of an outline
 
-_FREQUENCY_SQUARED = fft.fftfreq(FINE, PITCH_UM)[:, None] ** 2 + fft.rfftfreq(FINE, PITCH_UM)[None] ** 2
+_FREQUENCY_SQUARED = np.fft.fftfreq(FINE, PITCH_UM)[:, None] ** 2 + np.fft.rfftfreq(FINE, PITCH_UM)[None] ** 2
 
 Window = tuple[slice, slice]
 
@@ -53,7 +53,7 @@ def blob(
         roughness: :math:`\rho`, relative.
 
     Returns:
-        The window (two slices into the fine grid) and the coverage 0…1 inside it; outside it the coverage is 0.
+        The window (two slices into the fine grid) and the coverage 0…1 inside it; outside it is 0.
 
     Example:
         >>> window, coverage = blob(np.random.default_rng(0), 12.0, 12.0, 3.0, roughness=0.0)
@@ -87,7 +87,7 @@ def bridge(
 
     Example:
         >>> window, coverage = bridge((12.0, 10.0), (12.0, 14.0), 1.0)
-        >>> bool(coverage.max() > 0.97)
+        >>> bool(coverage.max() > 0.95)
         True
     """
     (row, column), (end_row, end_column) = start_um, end_um
@@ -103,11 +103,13 @@ def bridge(
 
 
 def hump(window: Window, row_um: float, column_um: float, width_um: float) -> np.ndarray:
-    r"""Return :math:`e^{-d^2/w^2}` inside a window, with :math:`d` the distance from a point and :math:`w` the width.
+    r"""Return a Gaussian hump inside a window.
+
+    .. math:: h = e^{-d^2/w^2}, \quad d \text{ the distance from a point}
 
     Args:
         window: two slices into the fine grid.
-        row_um, column_um, width_um: point and width. Unit: µm.
+        row_um, column_um, width_um: point and width :math:`w`. Unit: µm.
 
     Example:
         >>> float(hump((slice(63, 65), slice(63, 65)), 12.0, 12.0, 1e3).min().round(3))
@@ -160,7 +162,7 @@ def band_noise(generator: Generator, scale_um: float) -> np.ndarray:
         >>> round(float(band_noise(np.random.default_rng(0), 0.4).std()), 6)
         1.0
     """
-    spectrum = fft.rfft2(generator.standard_normal((FINE, FINE)))
+    spectrum = np.fft.rfft2(generator.standard_normal((FINE, FINE)))
     exponent = -2 * np.pi**2 * scale_um**2 * _FREQUENCY_SQUARED
-    noise = fft.irfft2(spectrum * (np.exp(exponent) - np.exp(2.4**2 * exponent)), s=(FINE, FINE))
+    noise = np.fft.irfft2(spectrum * (np.exp(exponent) - np.exp(2.4**2 * exponent)), s=(FINE, FINE))
     return noise / noise.std()

@@ -1,0 +1,246 @@
+"""The plots of a report beside the main figure, each from one `Material` to one matplotlib figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from physlayer.data import linear_to_srgb
+from physlayer.sweep.figure import BOUND_COLOUR, COLOURS, bare, panels, short
+from physlayer.sweep.grid import Variant
+from physlayer.sweep.rebuild import (
+    Material,
+    flat_map,
+    is_map,
+    learned_quantities,
+    readings,
+    saliency_maps,
+    scale_of,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "confusion_figure",
+    "history_figure",
+    "map_figure",
+    "reliability_figure",
+    "roc_figure",
+    "saliency_figure",
+    "sensor_figure",
+]
+
+COLUMNS = 4  # panels beside each other
+MOST_SEEDS = 6  # maps beside each other; the mean is over all seeds
+MOST_CELLS = 12  # classes above which a confusion matrix shows no numbers
+
+
+def confusion_figure(material: Material) -> Figure:
+    """Confusion matrices (row: true class) at the lowest and highest value, counts summed over seeds."""
+    points, names = material.ends(), [short(name) for name in material.class_names]
+    figure, grid = panels(len(points), COLUMNS, 1.75, 1.85)
+    for axes, (variant, value) in zip(grid, points, strict=True):
+        matrices = [np.array(r["metrics"]["test"]["confusion"]) for r in material.members(variant, value)]
+        total = np.sum(matrices, axis=0)
+        share = total / np.maximum(total.sum(1, keepdims=True), 1)
+        picture = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        axes.set_title(material.name(variant, value), fontsize=7)
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
+        axes.set_yticks(range(len(names)), names, fontsize=6)
+        for (row, column), number in np.ndenumerate(total) if len(names) <= MOST_CELLS else ():
+            colour = "white" if share[row, column] > 0.55 else "black"
+            axes.text(column, row, int(number), ha="center", va="center", fontsize=6, color=colour)
+    bar = figure.colorbar(picture, ax=grid, shrink=0.5, aspect=30)
+    bar.set_label("share of the true class", fontsize=7)
+    figure.supylabel("true class", fontsize=7)
+    figure.supxlabel("predicted class", fontsize=7)
+    return figure
+
+
+def roc_figure(material: Material) -> Figure:
+    """One-vs-rest ROC curves at the lowest and highest value, true positive rate averaged over seeds."""
+    from physlayer.metrics import roc_points
+
+    points, rates = material.ends(), np.linspace(0, 1, 101)
+    figure, grid = panels(len(points), COLUMNS, 1.75, 1.8)
+    for axes, (variant, value) in zip(grid, points, strict=True):
+        members = material.members(variant, value)
+        probabilities = [material.probabilities(r) for r in members]
+        for k, name in enumerate(material.class_names):
+            areas = [r["metrics"]["test"]["roc_auc"]["per_class"][name] for r in members]
+            areas = [area for area in areas if area is not None]
+            if not areas:
+                continue
+            curves = [roc_points(material.targets == k, p[:, k]) for p in probabilities]
+            mean = np.mean([np.interp(rates, c.false_positive_rate, c.true_positive_rate) for c in curves], 0)
+            axes.plot([0, *rates], [0, *mean], color=COLOURS[k % len(COLOURS)], linewidth=0.9,
+                      linestyle=("-", "--", "-.", ":")[k % 4], label=f"{short(name)} {np.mean(areas):.2f}")  # fmt: skip
+        axes.plot([0, 1], [0, 1], color=BOUND_COLOUR, linewidth=0.5)
+        axes.set_title(material.name(variant, value), fontsize=7)
+        axes.set_aspect("equal")
+        axes.legend(fontsize=5.5, frameon=False, loc="lower right", title="AUC", title_fontsize=5.5,
+                    labelspacing=0.2)  # fmt: skip
+    figure.supxlabel("false positive rate", fontsize=7)
+    figure.supylabel("true positive rate", fontsize=7)
+    return figure
+
+
+def reliability_figure(material: Material) -> Figure:
+    """Accuracy against confidence at the lowest and highest value, one line per seed."""
+    from physlayer.metrics import reliability_points
+
+    points = material.ends()
+    figure, grid = panels(len(points), COLUMNS, 1.75, 1.8)
+    for axes, (variant, value) in zip(grid, points, strict=True):
+        for place, record in enumerate(material.members(variant, value)):
+            curve = reliability_points(material.targets, material.probabilities(record))
+            axes.plot(curve.confidence, curve.accuracy, color=COLOURS[place % len(COLOURS)], linewidth=0.8,
+                      marker=".", markersize=3, label=f"seed {record['seed']}")  # fmt: skip
+        axes.plot([0, 1], [0, 1], color=BOUND_COLOUR, linewidth=0.5)
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.set_title(material.name(variant, value), fontsize=7)
+    grid[0].legend(fontsize=5.5, frameon=False, loc="upper left", labelspacing=0.2)
+    figure.supxlabel("confidence", fontsize=7)
+    figure.supylabel("accuracy", fontsize=7)
+    return figure
+
+
+def history_figure(material: Material) -> Figure:
+    """Training loss, validation loss, hard validation accuracy and soft–hard gap per epoch; a column per arm."""
+    from matplotlib import colormaps
+    from matplotlib.lines import Line2D
+
+    arms = [v for v in material.variants if any(r["variant"] == v.name for r in material.records)]
+    kinds = (("loss", "training loss / nat"), ("validation_loss", "validation loss / nat"),
+             ("validation_hard", "validation accuracy"), ("gap", "soft − hard accuracy"))  # fmt: skip
+    figure, grid = panels(len(kinds) * len(arms), len(arms), 1.35, 1.15)
+    steps = np.linspace(0, 0.9, len(material.values))
+    colour = dict(zip(material.values, colormaps["viridis"](steps), strict=True))
+    for row, (key, label) in enumerate(kinds):
+        line = grid[row * len(arms) : (row + 1) * len(arms)]
+        for axes, variant in zip(line, arms, strict=True):
+            if axes is not line[0]:
+                axes.sharey(line[0])
+                axes.tick_params(labelleft=False)
+            for record in (r for r in material.records if r["variant"] == variant.name):
+                epochs = [e for e in record["history"] if e.get(key) is not None]
+                axes.plot([e["epoch"] for e in epochs], [e[key] for e in epochs], linewidth=0.7, alpha=0.8,
+                          color=colour.get(record["value"], BOUND_COLOUR))  # fmt: skip
+            if row == 0:
+                axes.set_title(variant.name, fontsize=6)
+            if row == len(kinds) - 1:
+                axes.set_xlabel("epoch", fontsize=7)
+        line[0].set_ylabel(label, fontsize=6.5)
+    handles = [Line2D([], [], color=c, label=f"{x:g}") for x, c in colour.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=10, fontsize=6.5, frameon=False,
+                  title=material.sweep.axis, title_fontsize=6.5)  # fmt: skip
+    return figure
+
+
+def shown(image: Tensor, linear: bool) -> np.ndarray:
+    """Image ``(C, H, W)`` as ``(H, W, 3)`` for a screen: linear light is sRGB-encoded, one channel is grey."""
+    image = image.detach().float().clamp(0, 1)
+    image = linear_to_srgb(image) if linear else image
+    if image.shape[0] != 3:
+        image = image.mean(0, keepdim=True).expand(3, -1, -1)
+    return image.permute(1, 2, 0).numpy()
+
+
+def sensor_figure(material: Material, variant: Variant) -> Figure:
+    """One test image per class as the scene, and as the arm's sensor reads it at each value (lowest seed)."""
+    scenes, targets = material.examples()
+    columns = [("scene", scenes)]
+    for value, images in readings(material, variant, scenes).items():
+        columns.append((f"{value:g} {material.sweep.parameter}", images))
+    height = 0.72 * scenes.shape[2] / scenes.shape[3]
+    figure, grid = panels(len(scenes) * len(columns), len(columns), 0.72, height)
+    for place, axes in enumerate(grid):
+        row, column = divmod(place, len(columns))
+        title, images = columns[column]
+        axes.imshow(shown(images[row], material.linear), interpolation="nearest")
+        bare(axes)
+        if row == 0:
+            axes.set_title(title, fontsize=6.5)
+        if column == 0:
+            axes.set_ylabel(short(material.class_names[int(targets[row])]), fontsize=6)
+    return figure
+
+
+def saliency_figure(material: Material) -> Figure:
+    """Gradient and Grad-CAM of the true class at the lowest and highest value, one colour scale per method."""
+    scenes, targets = material.examples()
+    points, maps, count = material.ends(), saliency_maps(material, scenes, targets), len(scenes)
+    limits = {method: scale_of(found) for method, found in maps.items()}
+    height = 0.78 * scenes.shape[2] / scenes.shape[3]
+    figure, grid = panels((len(points) + 1) * 2 * count, 2 * count, 0.78, height)
+    pictures = {}
+    for place, axes in enumerate(grid):
+        row, column = divmod(place, 2 * count)
+        method, image = ("gradient", column) if column < count else ("grad_cam", column - count)
+        bare(axes)
+        if row == 0:
+            axes.imshow(shown(scenes[image], material.linear), interpolation="nearest")
+            axes.set_title(short(material.class_names[int(targets[image])]), fontsize=6)
+        else:
+            low = -limits[method] if method == "gradient" else 0.0
+            pictures[method] = axes.imshow(
+                maps[method][row - 1][image], cmap="RdBu_r" if low else "viridis", vmin=low, vmax=limits[method],
+                interpolation="nearest",
+            )  # fmt: skip
+        if column == 0:
+            text = "scene" if row == 0 else material.name(*points[row - 1]).replace(", ", "\n")
+            axes.set_ylabel(text, fontsize=6, rotation=0, ha="right", va="center")
+    for method, label in (
+        ("gradient", "gradient / (logit per full scale)"),
+        ("grad_cam", "Grad-CAM / logit"),
+    ):
+        part = [a for i, a in enumerate(grid) if (i % (2 * count) < count) == (method == "gradient")]
+        bar = figure.colorbar(pictures[method], ax=part, location="bottom", aspect=30, shrink=0.8, pad=0.01,
+                              extend="both" if method == "gradient" else "max")  # fmt: skip
+        bar.set_label(label, fontsize=7)
+        bar.ax.tick_params(labelsize=6)
+    return figure
+
+
+def map_figure(material: Material, variant: Variant, name: str, sensitivity: dict) -> Figure:
+    """Learned map of each seed, their mean, and the sensitivity of the score to it; a row per value.
+
+    Args:
+        material: the records. variant: a learned arm. name: a quantity, such as ``"0.bits"``.
+        sensitivity: for each value the result of :func:`parameter_sensitivity`, or nothing.
+    """
+    rows = []
+    for _, value in material.ends([variant]):
+        found = [(r["seed"], learned_quantities(r).get(name)) for r in material.members(variant, value)]
+        stack = [(seed, flat_map(entry[0])) for seed, entry in found if entry is not None]
+        unit = next(entry[1] for _, entry in found if entry is not None)
+        pictures = [(f"seed {seed}", image) for seed, image in stack[:MOST_SEEDS]]
+        pictures.append((f"mean of {len(stack)}", np.mean([image for _, image in stack], 0)))
+        rows.append((value, unit, pictures, sensitivity.get(value, {}).get(name)))
+    columns = max(len(pictures) for _, _, pictures, _ in rows) + 1
+    height, width = rows[0][2][0][1].shape
+    figure, grid = panels(len(rows) * columns, columns, 1.15, 1.15 * height / width + 0.15)
+    for row, (value, unit, pictures, gradient) in enumerate(rows):
+        line = grid[row * columns : (row + 1) * columns]
+        low, high = (edge([image for _, image in pictures]) for edge in (np.min, np.max))
+        for axes in line:
+            bare(axes)
+        for axes, (title, image) in zip(line, pictures, strict=False):
+            drawn = axes.imshow(
+                image, vmin=low, vmax=high if high > low else low + 1e-6, interpolation="nearest"
+            )
+            axes.set_title(title, fontsize=6.5)
+        line[0].set_ylabel(f"{value:g} {material.sweep.parameter}", fontsize=6.5)
+        bar = figure.colorbar(drawn, ax=line[:-1], aspect=12, pad=0.01)
+        bar.set_label("ratio" if unit == "1" else unit, fontsize=6)
+        bar.ax.tick_params(labelsize=6)
+        if gradient is not None and is_map(gradient):
+            drawn = line[-1].imshow(flat_map(gradient), cmap="magma", interpolation="nearest")
+            line[-1].set_title("sensitivity", fontsize=6.5)
+            bar = figure.colorbar(drawn, ax=line[-1], aspect=12, pad=0.01)
+            bar.set_label("logit" if unit == "1" else f"logit / {unit}", fontsize=6)
+            bar.ax.tick_params(labelsize=6)
+    return figure

@@ -1,0 +1,239 @@
+"""Sweeps resume, repeat and refuse as promised."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+from physlayer.sweep import main, parse_values
+from physlayer.sweep.cli import chosen_variants, parse_seeds
+from physlayer.sweep.grid import Run
+from physlayer.sweep.records import read_record, write_json
+from sweeps.bit_depth import SWEEP
+
+SCRIPT = Path(__file__).resolve().parents[2] / "sweeps" / "bit_depth.py"
+SMALL = [
+    "--bits",
+    "1,8",
+    "--seeds",
+    "2",
+    "--fast",
+    "--epochs",
+    "1",
+    "--variants",
+    "fixed,learned",
+    "--no-report",
+]
+
+
+def run(out, *more):
+    return main(SWEEP, "manual", [*SMALL, "--out", str(out), *more])
+
+
+def metrics_of(out):
+    records = [json.loads(path.read_text()) for path in sorted((out / "records").glob("*.json"))]
+    return {r["key"]: (r["metrics"], r["predictions"], r["history"]) for r in records}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """An uninterrupted sweep, run one at a time."""
+    out = tmp_path_factory.mktemp("finished")
+    assert run(out, "--jobs", "1") == 0
+    return out
+
+
+def test_values_are_ranges_lists_or_single_numbers():
+    assert parse_values("1..8", "bits", 1, 16) == list(range(1, 9))
+    assert parse_values("4,1,2", "bits", 1, 16) == [1, 2, 4]
+    assert parse_values("8", "bits", 1, 16) == [8]
+    assert parse_values("0.5,2", "factor", 0, 4, whole=False) == [0.5, 2.0]
+    assert parse_seeds("3") == [0, 1, 2] and parse_seeds("5,4") == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--bits", "0..3"], "Expected --bits to lie in 1..16, but got 0"),
+        (["--bits", "8..1"], "Expected --bits to be a rising range, but got 8..1; write 1..8"),
+        (["--bits", "x"], "Expected --bits to look like 1..8, 1,2,4 or 8, but got 'x'"),
+        (["--bits", "1..99"], "Expected --bits to lie in 1..16"),
+        (["--bits", ""], "Expected --bits to look like"),
+        (["--seeds", "0"], "Expected --seeds"),
+        (["--seeds", "two"], "Expected --seeds"),
+        (["--epochs", "0"], "Expected --epochs"),
+        (["--jobs", "0"], "Expected --jobs"),
+        (["--variants", "fixd"], "Expected variants to be among fixed,"),
+        (["--task", "cats"], "Expected task to be one of"),
+        (["--network", "huge"], "Expected network to be one of"),
+        (["--device", "warp"], "Expected --device to be available"),
+        (["--data", "no/such/folder"], "no/such/folder"),
+        (["--out", "/proc/nowhere"], "Expected --out to be a folder that can be written"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_options_end_with_one_sentence_and_exit_code_two(arguments, message, tmp_path, capsys):
+    base = ["--fast", "--bits", "1", "--out", str(tmp_path / "out")]
+    assert main(SWEEP, "manual", base + arguments) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ") and "\n" not in error
+    assert message in error
+
+
+def test_a_file_in_the_place_of_the_output_folder_is_refused(tmp_path, capsys):
+    (tmp_path / "taken").write_text("mine")
+    assert main(SWEEP, "manual", ["--fast", "--out", str(tmp_path / "taken")]) == 2
+    assert (tmp_path / "taken").read_text() == "mine"
+    assert "Expected --out" in capsys.readouterr().err
+
+
+def test_summary_is_tidy_and_holds_every_run_and_every_point(finished):
+    with open(finished / "summary.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(
+        rows[0]
+    ) == ["sweep", "task", "variant", "parameter", "value", "seed", "split", "metric", "score", "low", "high", "n_clusters"]
+    accuracy = [r for r in rows if r["metric"] == "accuracy" and r["split"] == "test"]
+    assert {(r["variant"], r["value"], r["seed"]) for r in accuracy} == {
+        (variant, value, seed)
+        for variant, values in (("fixed", "18"), ("learned", "18"), ("none", [""]))
+        for value in values
+        for seed in ("0", "1", "all")
+    }
+    for row in (r for r in accuracy if r["seed"] == "all"):
+        assert float(row["low"]) <= float(row["score"]) <= float(row["high"])
+        assert int(row["n_clusters"]) > 5
+        singles = [
+            float(r["score"])
+            for r in accuracy
+            if r["seed"] != "all" and r["variant"] == row["variant"] and r["value"] == row["value"]
+        ]
+        assert float(row["score"]) == pytest.approx(sum(singles) / 2, abs=2e-6)
+
+
+def test_record_says_what_made_it(finished):
+    record = read_record(next((finished / "records").glob("learned_1_seed0*.json")))
+    assert record["config"]["recipe"]["epochs"] == 1
+    assert set(record["provenance"]) >= {"commit", "versions", "date", "data", "seconds"}
+    assert {"validation_hard", "gap", "loss"} <= set(record["history"][0])
+    assert record["camera"]["layers"][0]["quantities"]["gain"]["learned"] is True
+    assert set(record["audit"]["gradient"]) == {"0.gain", "0.offset"}
+
+
+def test_second_run_computes_nothing_and_gives_the_same_summary(finished, capsys):
+    before = {path: path.stat().st_mtime_ns for path in (finished / "records").glob("*.json")}
+    summary = (finished / "summary.csv").read_bytes()
+    assert run(finished, "--jobs", "1") == 0
+    assert "0 runs computed, 10 were already done" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in (finished / "records").glob("*.json")}
+    assert summary == (finished / "summary.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_two_at_a_time_give_the_numbers_of_one_at_a_time(finished, tmp_path):
+    assert run(tmp_path, "--jobs", "2") == 0
+    assert metrics_of(tmp_path) == metrics_of(finished)
+    assert (tmp_path / "summary.csv").read_bytes() == (finished / "summary.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_killed_sweep_continues_without_losing_or_repeating_a_run(finished, tmp_path):
+    command = [sys.executable, str(SCRIPT), *SMALL, "--jobs", "1", "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("records/*.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "records").glob("*.json")}
+    assert 3 <= len(done) < 10
+    assert run(tmp_path, "--jobs", "1") == 0
+    assert all(path.stat().st_mtime_ns == time_ for path, time_ in done.items())
+    assert (tmp_path / "summary.csv").read_bytes() == (finished / "summary.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_interrupt_keeps_what_is_finished(tmp_path):
+    command = [sys.executable, str(SCRIPT), *SMALL, "--jobs", "1", "--out", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.glob("records/*.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "finished runs are kept" in error and "Traceback" not in error
+    assert (tmp_path / "summary.csv").exists()
+
+
+def test_record_cut_in_half_is_told_and_computed_again(finished, tmp_path, capsys):
+    import shutil
+
+    shutil.copytree(finished, tmp_path / "copy")
+    path = next((tmp_path / "copy" / "records").glob("fixed_1_seed0*.json"))
+    whole = json.loads(path.read_text())
+    path.write_text(path.read_text()[: path.stat().st_size // 2])
+    with pytest.warns(UserWarning, match=f"Expected {path.name} to hold a whole record"):
+        assert read_record(path) is None
+    assert run(tmp_path / "copy", "--jobs", "1") == 0
+    captured = capsys.readouterr()
+    assert "1 runs computed, 9 were already done" in captured.out
+    assert "computed again" in captured.err
+    assert json.loads(path.read_text())["metrics"] == whole["metrics"]
+
+
+def test_record_of_another_key_is_not_believed(finished, tmp_path):
+    source = next((finished / "records").glob("fixed_1_seed0*.json"))
+    path = tmp_path / "fixed_1_seed0_0000000000.json"
+    path.write_bytes(source.read_bytes())
+    with pytest.warns(UserWarning, match="it holds the key"):
+        assert read_record(path) is None
+
+
+def test_interrupted_write_leaves_no_half_record(tmp_path):
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "a.json", {"bad": float("nan")})
+    assert not (tmp_path / "a.json").exists()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_record(tmp_path / "a.json") is None
+
+
+def test_key_depends_on_every_setting_and_on_nothing_else():
+    config = {"variant": "fixed", "value": 2, "seed": 0, "recipe": {"lr": 1e-3, "epochs": 2}}
+    same = {"seed": 0, "value": 2, "recipe": {"epochs": 2, "lr": 1e-3}, "variant": "fixed"}
+    assert Run(config).key == Run(same).key
+    assert Run(config).key != Run(config | {"recipe": {"lr": 2e-3, "epochs": 2}}).key
+
+
+def test_frozen_arm_uses_the_camera_of_its_learned_run(finished, tmp_path):
+    import shutil
+
+    shutil.copytree(finished, tmp_path / "copy")
+    assert main(SWEEP, "manual", [*SMALL, "--retrain", "--jobs", "1", "--out", str(tmp_path / "copy")]) == 0
+    folder = tmp_path / "copy" / "records"
+    learned = read_record(next(folder.glob("learned_1_seed0*.json")))
+    frozen = read_record(next(folder.glob("learned_retrained_1_seed0*.json")))
+    ours, theirs = (r["camera"]["layers"][0]["quantities"]["gain"] for r in (frozen, learned))
+    assert ours["value"] == theirs["value"]
+    assert frozen["predictions"] != learned["predictions"]
+    assert set(frozen["audit"]["gradient"].values()) == {"frozen"}
+
+
+def test_controls_bring_the_arm_whose_camera_they_take():
+    names = [v.name for v in chosen_variants(SWEEP, "bit_shuffled", retrain=False)]
+    assert set(names) == {"bit_shuffled", "bit_budget_smooth", "none"}
+
+
+def test_default_arms_have_the_promised_names():
+    assert SWEEP.chosen == ("fixed", "tuned", "learned", "per_pixel", "bit_budget")
+    assert SWEEP.bound == "none"
