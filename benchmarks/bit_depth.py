@@ -20,9 +20,7 @@ from physlayer import BitBudget, BitDepth, LearnedStep
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--shape", type=int, nargs=4, default=(32, 3, 240, 320), metavar=("B", "C", "H", "W"))
@@ -43,9 +41,7 @@ def main() -> None:
     layers = {
         "BitDepth, fixed": BitDepth(8),
         "BitDepth, learned per channel": BitDepth(8, gain=ones(channels, 1, 1), offset=zeros(channels, 1, 1)),
-        "BitDepth, learned per pixel": BitDepth(
-            8, gain=ones(1, height, width), offset=zeros(1, height, width)
-        ),
+        "BitDepth, learned per pixel": BitDepth(8, gain=ones(1, height, width), offset=zeros(1, height, width)),
         "LearnedStep": LearnedStep(8),
         "BitBudget, learned": BitBudget(nn.Parameter(torch.full((height, width), 4.0)), mean_bits=4.0),
     }
@@ -68,9 +64,7 @@ def main() -> None:
     )
     print(f"{'':34s}{'ms':>8s}{'÷ fake_quantize':>18s}{'÷ clone':>10s}")
     for name, value in median.items():
-        print(
-            f"{name:34s}{1e3 * value:8.1f}{value / median['fake_quantize']:18.2f}{value / median['clone']:10.2f}"
-        )
+        print(f"{name:34s}{1e3 * value:8.1f}{value / median['fake_quantize']:18.2f}{value / median['clone']:10.2f}")
 
 
 if __name__ == "__main__":

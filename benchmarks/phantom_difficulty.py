@@ -7,10 +7,11 @@
 
 One small CNN is trained per condition and seed on images degraded in that way and tested on images degraded
 alike, so a row tells what information is left, not how a network copes with a surprise. Train and test images
-come from different slides. Classes are balanced by construction; the interval is a 95 % Wilson interval over test
-images, so it leaves out the spread over slides and over seeds. Three rows need no CNN: logistic regression on
-the mean colour and nearest neighbours on raw pixels look for shortcuts, a forest on the latent parameters
-(lobes, granule radius, notch depth, …) for the ceiling.
+come from different slides. Classes are balanced by construction; the interval is a 95 % Wilson interval over
+test images, so it leaves out the spread over slides and over seeds.
+
+Three rows need no CNN: logistic regression on the mean colour and nearest neighbours on raw pixels look for
+shortcuts, a forest on the latent parameters (lobes, granule radius, notch depth, …) for the ceiling.
 """
 
 import argparse

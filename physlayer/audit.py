@@ -57,9 +57,7 @@ def audit_gradients(model: nn.Module, optimizer: torch.optim.Optimizer | None = 
         >>> audit_gradients(model)
         {'0.gain': 'ok'}
     """
-    known = (
-        None if optimizer is None else {id(p) for group in optimizer.param_groups for p in group["params"]}
-    )
+    known = None if optimizer is None else {id(p) for group in optimizer.param_groups for p in group["params"]}
     return {name: _gradient_state(parameter, known) for name, parameter in _physical_parameters(model)}
 
 

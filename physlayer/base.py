@@ -90,9 +90,7 @@ class PhysicalLayer(nn.Module):
         """
         learned = isinstance(value, nn.Parameter)
         if isinstance(value, bool) or not isinstance(value, int | float | Tensor):
-            raise TypeError(
-                f"Expected {name} to be a number, tensor or nn.Parameter, but got {type(value).__name__}."
-            )
+            raise TypeError(f"Expected {name} to be a number, tensor or nn.Parameter, but got {type(value).__name__}.")
         tensor = value if isinstance(value, Tensor) else torch.tensor(float(value))
         if not tensor.is_floating_point():
             if learned:
@@ -101,9 +99,7 @@ class PhysicalLayer(nn.Module):
         if tensor.numel() == 0 or not bool(torch.isfinite(tensor).all()):
             raise ValueError(f"Expected {name} to be finite and not empty, but got {_summary(tensor)}.")
         if not learned and not bool(((tensor >= low) & (tensor <= high)).all()):
-            raise ValueError(
-                f"Expected {name} to lie in [{low:g}, {high:g}] {unit}, but got {_summary(tensor)}."
-            )
+            raise ValueError(f"Expected {name} to lie in [{low:g}, {high:g}] {unit}, but got {_summary(tensor)}.")
         self.quantities[name] = Quantity(name, unit, low, high)
         if not learned:
             self.register_buffer(name, tensor.detach().clone())

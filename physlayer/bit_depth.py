@@ -17,7 +17,7 @@ def effective_bits(bits: int, gain: Tensor, offset: Tensor, brightest: Tensor | 
     r"""Bits that a pixel really uses when it never sees more than ``brightest``.
 
     .. math::
-        b_\mathrm{eff} = \log_2\!\bigl(1 + \min(2^b - 1, \lfloor \max(g x_\mathrm{hi} + o, 0)(2^b - 1) + 1/2 \rfloor)\bigr)
+        b_\mathrm{eff} = \log_2(1 + \min(2^b - 1, n)), \qquad n = \lfloor \max(g x_\mathrm{hi} + o, 0)(2^b - 1) + 1/2 \rfloor
 
     Args:
         bits: bits of the converter.
@@ -63,8 +63,9 @@ class BitDepth(Converter):
 
     Example:
         >>> camera = BitDepth(2, gain=nn.Parameter(torch.ones(3, 1, 1)))
-        >>> camera
-        BitDepth(bits=2, convention='midtread', gain=3×1×1 from 1 to 1 (learned, in (0, inf)), offset=0 full scale (fixed))
+        >>> print(camera)  # doctest: +NORMALIZE_WHITESPACE
+        BitDepth(bits=2, convention='midtread', gain=3×1×1 from 1 to 1 (learned, in (0, inf)),
+                 offset=0 full scale (fixed))
         >>> camera.codes(torch.tensor([0.0, 0.3, 0.6, 1.0]).view(1, 1, 1, 4).expand(1, 3, 1, 4))[0, 0]
         tensor([[0, 1, 2, 3]])
     """
@@ -82,9 +83,7 @@ class BitDepth(Converter):
         super().__init__(gain, offset, size, leak)
         self.bits = check_bits(bits)
         if convention not in CONVENTIONS:
-            raise ValueError(
-                f"Expected convention to be one of {sorted(CONVENTIONS)}, but got {convention!r}."
-            )
+            raise ValueError(f"Expected convention to be one of {sorted(CONVENTIONS)}, but got {convention!r}.")
         self.convention = convention
 
     def grid(self, x_shape: tuple[int, ...]) -> Grid:

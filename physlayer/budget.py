@@ -41,9 +41,7 @@ def allocate(demand: Tensor, total: int, *, low: int = 0, high: int = 1) -> Tens
     """
     size = demand.numel()
     if int(total) != total or not low * size <= total <= high * size:
-        raise ValueError(
-            f"Expected total to be a whole number in {low * size}…{high * size}, but got {total}."
-        )
+        raise ValueError(f"Expected total to be a whole number in {low * size}…{high * size}, but got {total}.")
     if not bool(torch.isfinite(demand).all()):
         raise ValueError("Expected demand to be finite, but got NaN or infinity.")
     flat = demand.detach().reshape(-1).to(torch.float64)

@@ -33,9 +33,7 @@ def check_images(x: Tensor, name: str = "x", *, full: bool = False) -> None:
         ValueError: Expected x to be (B, C, H, W), but got (2, 8, 8, 3), which looks like (B, H, W, C); ...
     """
     if not isinstance(x, Tensor):
-        raise TypeError(
-            f"Expected {name} to be a torch tensor, but got {type(x).__name__}; use torch.as_tensor."
-        )
+        raise TypeError(f"Expected {name} to be a torch tensor, but got {type(x).__name__}; use torch.as_tensor.")
     if not x.is_floating_point():
         raise TypeError(
             f"Expected {name} to be a floating tensor with intensities in 0…1, but got {x.dtype}; "

@@ -56,9 +56,7 @@ def check_shape_and_dtype(case: LayerCase) -> None:
         for mode in (True, False):
             y = layer.train(mode)(x)
             expected = (len(x), *layer.output_shape(case.shape))
-            _require(
-                tuple(y.shape) == expected, case, f"output is {tuple(y.shape)}, output_shape says {expected}"
-            )
+            _require(tuple(y.shape) == expected, case, f"output is {tuple(y.shape)}, output_shape says {expected}")
             _require(y.dtype == dtype, case, f"{dtype} in, {y.dtype} out")
 
 
@@ -84,18 +82,14 @@ def check_state_dict(case: LayerCase) -> None:
     for name, value in layer.physical().items():
         _require(torch.equal(value, restored.physical()[name]), case, f"state_dict loses {name}")
     x = scene(case)
-    _require(
-        torch.equal(layer.eval()(x), restored.eval()(x)), case, "state_dict does not restore the reading"
-    )
+    _require(torch.equal(layer.eval()(x), restored.eval()(x)), case, "state_dict does not restore the reading")
 
 
 def check_gradients(case: LayerCase) -> None:
     """Finite, non-zero gradient to the input and to every learned quantity, in both modes."""
     for mode in (True, False):
         layer, x = case.build().train(mode), scene(case).requires_grad_()
-        weights = torch.randn(
-            len(x), *layer.output_shape(case.shape), generator=torch.Generator().manual_seed(2)
-        )
+        weights = torch.randn(len(x), *layer.output_shape(case.shape), generator=torch.Generator().manual_seed(2))
         (layer(x) * weights).sum().backward()
         grads = {"the input": x.grad} | {n: layer.free_parameter(n).grad for n in layer.learned()}
         for name, grad in grads.items():
@@ -149,12 +143,8 @@ def check_levels(case: LayerCase) -> None:
     _require(codes.dtype == torch.int64, case, f"codes() gives {codes.dtype}, not int64")
     for name, values in (("reading", reading), ("codes()", codes)):
         changes = (values.sort(0).values.diff(dim=0) != 0).sum(0) + 1
-        _require(
-            int(changes.max()) <= case.levels, case, f"{name} shows {int(changes.max())} values at one pixel"
-        )
-    _require(
-        int(codes.min()) >= 0 and int(codes.max()) < case.levels, case, "a code is outside 0 … levels − 1"
-    )
+        _require(int(changes.max()) <= case.levels, case, f"{name} shows {int(changes.max())} values at one pixel")
+    _require(int(codes.min()) >= 0 and int(codes.max()) < case.levels, case, "a code is outside 0 … levels − 1")
     _require(bool((reading.diff(dim=0) >= 0).all()), case, "more light gives a lower reading")
 
 
@@ -169,9 +159,7 @@ def check_budget(case: LayerCase) -> None:
                 layer.free_parameter(name).add_(push * torch.rand_like(layer.free_parameter(name)))
         for mode in (True, False):
             spent, allowed = case.budget(layer.train(mode))
-            _require(
-                spent <= allowed + 1e-9, case, f"the budget is broken: {spent:g} spent, {allowed:g} allowed"
-            )
+            _require(spent <= allowed + 1e-9, case, f"the budget is broken: {spent:g} spent, {allowed:g} allowed")
 
 
 def check_export_and_cost(case: LayerCase) -> None:

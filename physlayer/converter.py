@@ -58,9 +58,7 @@ class Converter(PhysicalLayer):
     ):
         super().__init__()
         if not 0 < leak <= 1:
-            raise ValueError(
-                f"Expected leak to lie in (0, 1], but got {leak}; 0 would let saturated pixels die."
-            )
+            raise ValueError(f"Expected leak to lie in (0, 1], but got {leak}; 0 would let saturated pixels die.")
         self.size, self.leak = size, leak
         self.register_physical("gain", gain, unit="1", low=0.0)
         self.register_physical("offset", offset, unit="full scale")

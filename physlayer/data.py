@@ -88,14 +88,10 @@ class ImageSet:
         _check_images(self.images)
         shape = (len(self.images),)
         if not isinstance(self.targets, Tensor) or self.targets.dtype != torch.int64:
-            raise ValueError(
-                f"Expected targets to be int64, but got {_kind(self.targets)}; use targets.long()."
-            )
+            raise ValueError(f"Expected targets to be int64, but got {_kind(self.targets)}; use targets.long().")
         if not isinstance(self.groups, np.ndarray) or self.groups.dtype.kind != "U":
             got = _kind(self.groups)
-            raise ValueError(
-                f"Expected groups to be an array of str, but got {got}; use np.array(groups, str)."
-            )
+            raise ValueError(f"Expected groups to be an array of str, but got {got}; use np.array(groups, str).")
         for name, values in (("targets", self.targets), ("groups", self.groups)):
             if tuple(values.shape) != shape:
                 raise ValueError(f"Expected {name} to have shape {shape}, but got {tuple(values.shape)}.")
@@ -359,9 +355,7 @@ def _check_images(images: Tensor) -> None:
     if images.dtype == torch.float32:
         low, high = (float(value) for value in images.aminmax())
         if not (low >= 0 and high <= 1):  # also refuses NaN
-            raise ValueError(
-                f"Expected images to lie in 0 to 1, but got {low:g} to {high:g}; divide by full scale."
-            )
+            raise ValueError(f"Expected images to lie in 0 to 1, but got {low:g} to {high:g}; divide by full scale.")
 
 
 def _kind(value: object) -> str:

@@ -79,17 +79,13 @@ class LearnedStep(PhysicalLayer):
         LearnedStep(bits=2, step=0.333333 full scale (learned, in (0, inf)))
     """
 
-    def __init__(
-        self, bits: int, step: float | Tensor | nn.Parameter | None = None, *, scale_gradient: bool = True
-    ):
+    def __init__(self, bits: int, step: float | Tensor | nn.Parameter | None = None, *, scale_gradient: bool = True):
         super().__init__()
         self.bits = check_bits(bits)
         self.top_code = 2**self.bits - 1
         step = nn.Parameter(torch.tensor(1.0 / self.top_code)) if step is None else step
         if isinstance(step, Tensor) and step.numel() != 1:
-            raise ValueError(
-                f"Expected step to be one number, but got shape {tuple(step.shape)}; BitDepth has maps."
-            )
+            raise ValueError(f"Expected step to be one number, but got shape {tuple(step.shape)}; BitDepth has maps.")
         start = float(torch.as_tensor(step).detach())
         if start <= 0:
             raise ValueError(f"Expected step to be above 0 full scale, but got {start:g}.")
@@ -105,11 +101,7 @@ class LearnedStep(PhysicalLayer):
         """Integer codes, int64, 0 … 2^bits − 1."""
         self.check(x)
         with torch.no_grad():
-            return (
-                torch.floor((x / self.step).clamp(0, self.top_code) + 0.5)
-                .clamp(max=self.top_code)
-                .to(torch.int64)
-            )
+            return torch.floor((x / self.step).clamp(0, self.top_code) + 0.5).clamp(max=self.top_code).to(torch.int64)
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         return super().cost(shape) | {"bits_per_image": self.bits * math.prod(shape)}

@@ -52,12 +52,8 @@ def _bits_spent(layer: PhysicalLayer) -> tuple[float, float]:
 LAYERS: tuple[LayerCase, ...] = (
     LayerCase("BitDepth", lambda: BitDepth(2, gain=_full(1.1), offset=_full(0.05)), levels=4),
     LayerCase("BitDepth 1 bit", lambda: BitDepth(1, gain=_full(1.0), offset=_full(0.1)), levels=2),
-    LayerCase(
-        "BitDepth channel", lambda: BitDepth(3, gain=_full(1, 3, 1, 1), offset=_full(0, 3, 1, 1)), levels=8
-    ),
-    LayerCase(
-        "BitDepth pixel", lambda: BitDepth(2, gain=_full(1, 3, 37, 31), offset=_full(0, 37, 31)), levels=4
-    ),
+    LayerCase("BitDepth channel", lambda: BitDepth(3, gain=_full(1, 3, 1, 1), offset=_full(0, 3, 1, 1)), levels=8),
+    LayerCase("BitDepth pixel", lambda: BitDepth(2, gain=_full(1, 3, 37, 31), offset=_full(0, 37, 31)), levels=4),
     LayerCase(
         "BitDepth grid",
         lambda: BitDepth(1, gain=_full(1.0, 1, 5, 4), offset=_full(0, 1, 5, 4), size=SHAPE[1:]),

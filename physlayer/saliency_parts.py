@@ -194,9 +194,7 @@ def integrated_gradients(score, x: Tensor, images: Tensor, weights: Tensor, step
     return path.detach().to(x.dtype)
 
 
-def smooth_gradient(
-    score, x: Tensor, images: Tensor, weights: Tensor, samples: int, noise: float, generator
-) -> Tensor:
+def smooth_gradient(score, x: Tensor, images: Tensor, weights: Tensor, samples: int, noise: float, generator) -> Tensor:
     """Mean gradient under noise; not captum's NoiseTunnel, whose noise is global and differs per image."""
     if not isinstance(generator, torch.Generator):
         raise ValueError(

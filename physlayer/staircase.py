@@ -82,9 +82,7 @@ class SoftStaircase(PhysicalLayer):
         tensor([0.0000, 0.3333, 1.0000], grad_fn=<ViewBackward0>)
     """
 
-    def __init__(
-        self, bits: int, gain: float | Tensor | nn.Parameter | None = None, *, sharpness: float = 10.0
-    ):
+    def __init__(self, bits: int, gain: float | Tensor | nn.Parameter | None = None, *, sharpness: float = 10.0):
         super().__init__()
         self.bits = check_bits(bits)
         self.top_code = 2**self.bits - 1
@@ -93,9 +91,7 @@ class SoftStaircase(PhysicalLayer):
         self.sharpness = float(sharpness)
         gain = nn.Parameter(torch.tensor(float(self.top_code))) if gain is None else gain
         if isinstance(gain, Tensor) and gain.numel() != 1:
-            raise ValueError(
-                f"Expected gain to be one number, but got shape {tuple(gain.shape)}; BitDepth has maps."
-            )
+            raise ValueError(f"Expected gain to be one number, but got shape {tuple(gain.shape)}; BitDepth has maps.")
         self.register_physical("gain", gain, unit="code per full scale", low=0.0)
 
     def forward(self, x: Tensor) -> Tensor:

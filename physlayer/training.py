@@ -138,21 +138,15 @@ def fit(
     device = torch.device(device)
     model.to(device)
     generator = torch.Generator().manual_seed(seed)
-    groups = parameter_groups(
-        model, lr=recipe.lr, lr_physics=recipe.lr_physics, weight_decay=recipe.weight_decay
-    )
+    groups = parameter_groups(model, lr=recipe.lr, lr_physics=recipe.lr_physics, weight_decay=recipe.weight_decay)
     if not groups:
-        raise TrainingError(
-            "Expected the model to have parameters to train, but got none that requires a gradient."
-        )
+        raise TrainingError("Expected the model to have parameters to train, but got none that requires a gradient.")
     optimizer = torch.optim.AdamW(groups, fused=True)
     per_epoch = len(
         epoch_order(train.targets, train.group_codes, per_class=recipe.images_per_class, generator=generator)
     )
     steps = recipe.epochs * math.ceil(per_epoch / recipe.batch_size)
-    schedules = [
-        _one_cycle(steps, recipe.warm_up / recipe.epochs if g["name"] == "physics" else 0.0) for g in groups
-    ]
+    schedules = [_one_cycle(steps, recipe.warm_up / recipe.epochs if g["name"] == "physics" else 0.0) for g in groups]
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
     validation = _thinned(validation, recipe.validation_per_class)
     writer, audit = _tensorboard(log_dir), MovementAudit(model)
@@ -163,9 +157,7 @@ def fit(
             order = epoch_order(
                 train.targets, train.group_codes, per_class=recipe.images_per_class, generator=generator
             )
-            loss = _train_epoch(
-                model, train, order, recipe, optimizer, schedule, augment, generator, device, epoch
-            )
+            loss = _train_epoch(model, train, order, recipe, optimizer, schedule, augment, generator, device, epoch)
             gradients = audit_gradients(model, optimizer)
             entry = {"epoch": epoch, "loss": loss} | _validate(model, validation, recipe, device)
             history.append(entry)
@@ -191,17 +183,13 @@ def fit(
     model.eval()
     warnings = [line for line in audit.sentence(model).splitlines() if line]
     warnings += [
-        f"{name}: {state} after the last step"
-        for name, state in gradients.items()
-        if state not in ("ok", "frozen")
+        f"{name}: {state} after the last step" for name, state in gradients.items() if state not in ("ok", "frozen")
     ]
     movement = {name: asdict(m) for name, m in audit.report(model).items()}
     return FitResult(history, best_epoch, gradients, movement, warnings)
 
 
-def _train_epoch(
-    model, train, order, recipe, optimizer, schedule, augment, generator, device, epoch
-) -> float:
+def _train_epoch(model, train, order, recipe, optimizer, schedule, augment, generator, device, epoch) -> float:
     model.train()
     total = torch.zeros((), device=device)
     targets = train.targets[order]
@@ -283,14 +271,10 @@ def _thinned(images: ImageSet, per_class: int | None) -> ImageSet:
     if per_class is None:
         return images
     generator = torch.Generator().manual_seed(0)
-    return images.subset(
-        epoch_order(images.targets, images.group_codes, per_class=per_class, generator=generator)
-    )
+    return images.subset(epoch_order(images.targets, images.group_codes, per_class=per_class, generator=generator))
 
 
-def _validate(
-    model: nn.Module, validation: ImageSet, recipe: Recipe, device: torch.device
-) -> dict[str, float]:
+def _validate(model: nn.Module, validation: ImageSet, recipe: Recipe, device: torch.device) -> dict[str, float]:
     logits = predict(model, validation, linear=recipe.linear, device=device)
     hits = (logits.argmax(1) == validation.targets).float()
     loss = F.cross_entropy(logits, validation.targets)

@@ -10,8 +10,8 @@ grid on validation), learned (gain and offset per channel), per_pixel (gain and 
 bits per pixel with the same mean, gain and offset per channel; starts from a lattice of 4-bit pixels).
 
 More arms, by name: bit_lattice (that lattice, not learned: what bit_budget must beat), bit_budget_smooth (starts from
-the same bits everywhere, a smooth 8×8 map), and the controls of bit_budget_smooth: bit_shuffled and bit_inverse (its map
-with places shuffled, or its order turned round, frozen, network retrained), bit_translated (trained on shifted
+the same bits everywhere, a smooth 8×8 map), and the controls of bit_budget_smooth: bit_shuffled and bit_inverse (its
+map with places shuffled, or its order turned round, frozen, network retrained), bit_translated (trained on shifted
 scenes: its map must be flat).
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; one record per run in records/. A rerun skips what
@@ -34,9 +34,7 @@ GRID = (8, 8)  # of the learned map of bits, upsampled to the sensor: free maps 
 # Ranges tried by `tuned`, as per-channel quantiles of the training pixels; None is full scale. At one bit the middle
 # of the range is the threshold.
 RANGES = ((None, None), (0.01, 0.99), (0.05, 0.95), (0.2, 0.8), (0.01, 0.6), (0.0, 0.3))
-FEW_BITS = (
-    2  # above this many bits the choice of threshold matters little: only the first three ranges are tried
-)
+FEW_BITS = 2  # above this many bits the choice of threshold matters little: only the first three ranges are tried
 
 
 def no_layer(point: Point) -> list[nn.Module]:
@@ -76,7 +74,7 @@ def per_pixel(point: Point) -> list[nn.Module]:
 
 
 def lattice(point: Point) -> Tensor:
-    """Bits ``(H, W)`` with the mean of the point: 4-bit pixels on a regular lattice and none between, if the mean is below 4.
+    """Bits ``(H, W)`` with the mean of the point: below 4, a regular lattice of 4-bit pixels and none between.
 
     A quarter of the pixels at 4 bits costs what all of them cost at 1 bit, and shows half the resolution in 16 levels.
     """
@@ -98,11 +96,7 @@ def bit_lattice(point: Point) -> list[nn.Module]:
 
 def bit_budget(point: Point) -> list[nn.Module]:
     gain, offset = channel_start(point)
-    return [
-        BitBudget(
-            nn.Parameter(lattice(point)), mean_bits=point.value, most=most(point), gain=gain, offset=offset
-        )
-    ]
+    return [BitBudget(nn.Parameter(lattice(point)), mean_bits=point.value, most=most(point), gain=gain, offset=offset)]
 
 
 def bit_budget_smooth(point: Point) -> list[nn.Module]:
@@ -156,9 +150,7 @@ SWEEP = Sweep(
             source="bit_budget_smooth",
             change=invert,
         ),
-        Variant(
-            "bit_translated", "smooth map, scenes shifted", bit_budget_smooth, learned=True, translate=True
-        ),
+        Variant("bit_translated", "smooth map, scenes shifted", bit_budget_smooth, learned=True, translate=True),
         Variant("none", "no layer", no_layer, swept=False),
     ),
     chosen=("fixed", "tuned", "learned", "per_pixel", "bit_budget"),

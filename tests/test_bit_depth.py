@@ -279,9 +279,7 @@ def staircase_by_softmax(u: torch.Tensor, top_code: int, sharpness: float) -> to
 def test_card_15_closed_form_equals_the_softmax_over_all_codes(bits, sharpness):
     top = 2**bits - 1
     u = torch.linspace(-1, top + 1, 997, dtype=torch.float64)
-    assert torch.allclose(
-        soft_staircase(u, top, sharpness), staircase_by_softmax(u, top, sharpness), atol=1e-9
-    )
+    assert torch.allclose(soft_staircase(u, top, sharpness), staircase_by_softmax(u, top, sharpness), atol=1e-9)
 
 
 def test_card_15_infinite_sharpness_is_rounding_with_clipping():

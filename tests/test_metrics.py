@@ -122,8 +122,7 @@ def test_metrics_do_not_depend_on_the_order_of_images():
         metrics.expected_calibration_error(targets[order], probabilities[order])
     )
     plain, mixed = (
-        metrics.classification_metrics(targets[i], probabilities[i], class_names=NAMES)
-        for i in (np.arange(400), order)
+        metrics.classification_metrics(targets[i], probabilities[i], class_names=NAMES) for i in (np.arange(400), order)
     )
     assert plain["roc_auc"]["macro"] == pytest.approx(mixed["roc_auc"]["macro"])
     assert plain["confusion"] == mixed["confusion"]

@@ -367,9 +367,7 @@ def test_the_model_is_left_as_it_was(method):
 
 
 def test_a_network_that_begins_in_place_does_not_change_the_images():
-    model = nn.Sequential(
-        nn.ReLU(inplace=True), nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)
-    )
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
     scene = images() - 0.5
     model(scene.clone())
     before = scene.clone()

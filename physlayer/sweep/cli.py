@@ -30,9 +30,7 @@ def parse_values(text: str, name: str, minimum: float, maximum: float, *, whole:
     if whole and (found := re.fullmatch(r"(\d+)\.\.(\d+)", text.strip())):
         first, last = int(found[1]), int(found[2])
         if first > last:
-            raise ValueError(
-                f"Expected --{name} to be a rising range, but got {text}; write {last}..{first}."
-            )
+            raise ValueError(f"Expected --{name} to be a rising range, but got {text}; write {last}..{first}.")
         values = list(range(first, last + 1))
     elif re.fullmatch(rf"{number}(\s*,\s*{number})*", text.strip()):
         values = sorted({kind(part) for part in text.split(",")})
@@ -40,9 +38,7 @@ def parse_values(text: str, name: str, minimum: float, maximum: float, *, whole:
         raise ValueError(f"Expected --{name} to look like 1..8, 1,2,4 or 8, but got {text!r}.")
     for value in values:
         if not minimum <= value <= maximum:
-            raise ValueError(
-                f"Expected --{name} to lie in {minimum:g}..{maximum:g}, but got {value} in {text!r}."
-            )
+            raise ValueError(f"Expected --{name} to lie in {minimum:g}..{maximum:g}, but got {value} in {text!r}.")
     return values
 
 
@@ -69,7 +65,7 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
     add("--epochs", type=int, help="passes over the training set (default: the task's recipe)")
     add("--network", help="network of the task (default: the task's choice)")
     add("--encoding", choices=("linear", "srgb"), default="linear",
-        help="what the sensor sees: linear light (the physics) or the file's encoded values (default linear)")  # fmt: skip
+        help="what the sensor sees: linear light (the physics) or the file's sRGB codes (default linear)")  # fmt: skip
     add(
         "--retrain",
         action="store_true",
@@ -150,9 +146,7 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
         if done:
             write_outputs(sweep, chosen, done, out, settings, report=False)
         raise
-    print(
-        f"{computed} runs computed, {len(runs) - computed} were already done; {time.perf_counter() - started:.0f} s"
-    )
+    print(f"{computed} runs computed, {len(runs) - computed} were already done; {time.perf_counter() - started:.0f} s")
     for line in write_outputs(sweep, chosen, runs, out, settings, report=not args.no_report):
         print(line)
     return 0

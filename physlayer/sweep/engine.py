@@ -34,9 +34,7 @@ def task_data(task: str, options) -> TaskData:
     return get_task(task).load(options)
 
 
-def execute(
-    sweep: Sweep, variants: list[Variant], runs: list[Run], out: Path, settings: dict, *, jobs: int
-) -> int:
+def execute(sweep: Sweep, variants: list[Variant], runs: list[Run], out: Path, settings: dict, *, jobs: int) -> int:
     """Compute what is missing and return how many runs were computed.
 
     Runs whose camera comes from another run wait for it. Every finished run is on disk before the next begins,

@@ -66,7 +66,7 @@ def styles(sweep: Sweep, variants: list[Variant]) -> dict[str, Style]:
         if variant.name == sweep.bound:
             found[variant.name] = Style(BOUND_COLOUR, "", "-", False)
             continue
-        family = family_of(variant, plain)
+        family = family_of(variant, known)
         index = plain.index(family) if family in plain else len(plain)
         colour = COLOURS[index % len(COLOURS)]
         if not is_control(variant):
@@ -83,12 +83,13 @@ def is_control(variant: Variant) -> bool:
     return variant.source is not None or variant.translate
 
 
-def family_of(variant: Variant, plain: list[str]) -> str:
+def family_of(variant: Variant, known: list[Variant]) -> str:
     """Name of the arm whose colour this one shares."""
     if variant.source is not None or not is_control(variant):
         return variant.source or variant.name
-    # A control that is trained from scratch names no source; its own name begins with that of its arm.
-    return max((name for name in plain if variant.name.startswith(f"{name}_")), key=len, default=variant.name)
+    # A control that is trained from scratch names no source, but it has the camera of its arm.
+    arms = [v.name for v in known if v.camera is variant.camera and not is_control(v)]
+    return arms[0] if arms else variant.name
 
 
 def make_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_set: dict) -> Figure:

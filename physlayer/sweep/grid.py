@@ -116,12 +116,11 @@ class Run:
         """Readable start, then a hash of the whole configuration."""
         text = json.dumps(self.config | {"format": FORMAT}, sort_keys=True)
         value = "" if self.config["value"] is None else f"_{self.config['value']:g}"
-        return f"{self.config['variant']}{value}_seed{self.config['seed']}_{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+        return f"{self.config['variant']}{value}_seed{self.config['seed']}_{digest}"
 
 
-def make_runs(
-    sweep: Sweep, variants: list[Variant], values: list[float], seeds: list[int], shared: dict
-) -> list[Run]:
+def make_runs(sweep: Sweep, variants: list[Variant], values: list[float], seeds: list[int], shared: dict) -> list[Run]:
     """All runs of a grid, dependent ones after those whose camera they take."""
     first: dict[tuple, Run] = {}
     ordered = sorted(variants, key=lambda v: v.source is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 MOST_EXAMPLES = 6  # classes shown as images
+EXPORT_LIMIT = 64  # values of a map that `brief` writes out; the record holds them all
 OUTLIERS = 0.99  # of a gradient's pixels lie inside the colour scale, or one pixel would bleach all maps
 SENSITIVITY_IMAGES = 4  # per class, for the gradient with respect to the physical parameters
 
@@ -34,7 +36,7 @@ def rebuild_model(sweep: Sweep, variant: Variant, record: dict, out: Path, setti
 
     Args:
         sweep: the sweep of the record. variant: the arm of the record. record: a whole record.
-        out: output folder, with ``models/``. settings: ``{"options": …}`` of the task, as the engine has them.
+        out: output folder, with ``models/``. settings: ``{"options": …}`` of the task, as in the engine.
 
     Raises:
         ValueError: if the data is no longer that of the record, or the record is of another sweep or arm.
@@ -63,7 +65,7 @@ def rebuild_model(sweep: Sweep, variant: Variant, record: dict, out: Path, setti
 
 
 def chosen_candidate(variant: Variant, record: dict, point: Point) -> dict:
-    """Setting that a searched arm took; the same rule as in the engine: the first of the best on validation."""
+    """Setting that a searched arm took, by the engine's rule: the first of the best on validation."""
     if variant.candidates is None or variant.source is not None:
         return {}
     if record["search"]:
@@ -76,8 +78,8 @@ def data_of(record: dict, settings: dict) -> TaskData:
     data = engine.task_data(record["config"]["task"], settings["options"])
     if data.fingerprint != record["provenance"]["data"]:
         raise ValueError(
-            f"Expected data to have the fingerprint {record['provenance']['data'][:12]} of the record, but got "
-            f"{data.fingerprint[:12]}; run the sweep again."
+            f"Expected data to have the record's fingerprint {record['provenance']['data'][:12]}, "
+            f"but got {data.fingerprint[:12]}; run the sweep again."
         )
     return data
 
@@ -149,6 +151,11 @@ class Material:
         points = [(v, x) for v in variants or self.variants for x in (ends if v.swept else [None])]
         return [(v, x) for v, x in points if self.members(v, x)]
 
+    def points(self) -> list[tuple[Variant, float | None]]:
+        """Every arm and value that has records."""
+        found = itertools.product(self.variants, [*self.values, None])
+        return [(v, x) for v, x in found if self.members(v, x)]
+
     def name(self, variant: Variant, value: float | None) -> str:
         """Short name of a point, for a panel."""
         return variant.name if value is None else f"{variant.name}, {value:g} {self.sweep.parameter}"
@@ -171,7 +178,7 @@ class Material:
         return self._models[record["key"]]
 
     def examples(self, per_class: int = 1) -> tuple[Tensor, Tensor]:
-        """The first test images of each class as the scene the sensor gets, ``(B, C, H, W)``, and their class."""
+        """First test images of each class as the scene the sensor gets, ``(B, C, H, W)``, and their class."""
         record = self.records[0]
         test = data_of(record, self.settings).test
         classes = list(test.classes)[:MOST_EXAMPLES]
@@ -210,7 +217,7 @@ def scale_of(maps: np.ndarray) -> float:
 
 
 def parameter_sensitivity(material: Material, variant: Variant, value: float) -> dict[str, np.ndarray]:
-    """Mean size of the gradient of the true class's logit by each learned quantity (lowest seed, test images)."""
+    """Mean size of the true class's gradient by each learned quantity: lowest seed, some test images."""
     scenes, targets = material.examples(SENSITIVITY_IMAGES)
     model = material.model(variant, material.members(variant, value)[0])
     found = parameter_saliency(model, scenes, targets)
@@ -220,3 +227,46 @@ def parameter_sensitivity(material: Material, variant: Variant, value: float) ->
 def flat_map(value: np.ndarray) -> np.ndarray:
     """Map ``(H, W)`` of a quantity: the mean over channels."""
     return value.reshape(-1, *value.shape[-2:]).mean(0)
+
+
+def compared(material: Material) -> list[dict]:
+    """Paired differences of all arms from the fixed one, and of what is learned from the tuned one."""
+    from physlayer.sweep.summary import paired_rows
+
+    names = [v.name for v in material.variants]
+    baseline = "fixed" if "fixed" in names else next(v.name for v in material.variants if v.swept)
+    rows = paired_rows(material.records, material.test_set, baseline)
+    if "tuned" not in names or baseline == "tuned":
+        return rows
+    learned = {v.name for v in material.variants if v.learned or v.source}
+    tuned = paired_rows(material.records, material.test_set, "tuned")
+    return rows + [row for row in tuned if row["variant"] in learned]
+
+
+def agreement(stack: list[np.ndarray]) -> str:
+    """Mean correlation of a learned map between seeds, or why there is none."""
+    from physlayer.statistics import seed_correlation
+
+    if len(stack) < 2:
+        return "needs two seeds"
+    if any(np.ptp(values) == 0 for values in stack):
+        return "none: the map of a seed is constant"
+    return f"{seed_correlation(np.stack(stack)):.2f}"
+
+
+def brief(content):
+    """An exported camera with long maps replaced by their shape and range.
+
+    Example:
+        >>> brief({"unit": "bit", "value": [[1.0] * 10] * 10})["value"]["shape"]
+        [10, 10]
+    """
+    if isinstance(content, dict):
+        return {key: brief(value) for key, value in content.items()}
+    if isinstance(content, list) and content and not isinstance(content[0], dict):
+        values = np.array(content)
+        if values.size > EXPORT_LIMIT:
+            low, mean, high = (float(f(values)) for f in (np.min, np.mean, np.max))
+            return {"shape": list(values.shape), "minimum": low, "mean": mean, "maximum": high}
+        return content
+    return [brief(entry) for entry in content] if isinstance(content, list) else content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,7 @@ __all__ = [
     "sensor_figure",
 ]
 
+LINES = ("-", "--", "-.", ":")
 COLUMNS = 4  # panels beside each other
 MOST_SEEDS = 6  # maps beside each other; the mean is over all seeds
 MOST_CELLS = 12  # classes above which a confusion matrix shows no numbers
@@ -77,7 +79,7 @@ def roc_figure(material: Material) -> Figure:
             curves = [roc_points(material.targets == k, p[:, k]) for p in probabilities]
             mean = np.mean([np.interp(rates, c.false_positive_rate, c.true_positive_rate) for c in curves], 0)
             axes.plot([0, *rates], [0, *mean], color=COLOURS[k % len(COLOURS)], linewidth=0.9,
-                      linestyle=("-", "--", "-.", ":")[k % 4], label=f"{short(name)} {np.mean(areas):.2f}")  # fmt: skip
+                      linestyle=LINES[k % len(LINES)], label=f"{short(name)} {np.mean(areas):.2f}")  # fmt: skip
         axes.plot([0, 1], [0, 1], color=BOUND_COLOUR, linewidth=0.5)
         axes.set_title(material.name(variant, value), fontsize=7)
         axes.set_aspect("equal")
@@ -109,7 +111,7 @@ def reliability_figure(material: Material) -> Figure:
 
 
 def history_figure(material: Material) -> Figure:
-    """Training loss, validation loss, hard validation accuracy and soft–hard gap per epoch; a column per arm."""
+    """Losses, hard validation accuracy and soft–hard gap per epoch: a column per arm, a line per run."""
     from matplotlib import colormaps
     from matplotlib.lines import Line2D
 
@@ -141,7 +143,7 @@ def history_figure(material: Material) -> Figure:
 
 
 def shown(image: Tensor, linear: bool) -> np.ndarray:
-    """Image ``(C, H, W)`` as ``(H, W, 3)`` for a screen: linear light is sRGB-encoded, one channel is grey."""
+    """Image ``(C, H, W)`` as ``(H, W, 3)`` for a screen: linear light gets sRGB-encoded, grey stays grey."""
     image = image.detach().float().clamp(0, 1)
     image = linear_to_srgb(image) if linear else image
     if image.shape[0] != 3:
@@ -170,7 +172,7 @@ def sensor_figure(material: Material, variant: Variant) -> Figure:
 
 
 def saliency_figure(material: Material) -> Figure:
-    """Gradient and Grad-CAM of the true class at the lowest and highest value, one colour scale per method."""
+    """Gradient and Grad-CAM of the true class at the lowest and highest value, a colour scale per method."""
     scenes, targets = material.examples()
     points, maps, count = material.ends(), saliency_maps(material, scenes, targets), len(scenes)
     limits = {method: scale_of(found) for method, found in maps.items()}
@@ -187,8 +189,8 @@ def saliency_figure(material: Material) -> Figure:
         else:
             low = -limits[method] if method == "gradient" else 0.0
             pictures[method] = axes.imshow(
-                maps[method][row - 1][image], cmap="RdBu_r" if low else "viridis", vmin=low, vmax=limits[method],
-                interpolation="nearest",
+                maps[method][row - 1][image], cmap="RdBu_r" if low else "viridis", vmin=low,
+                vmax=limits[method], interpolation="nearest",
             )  # fmt: skip
         if column == 0:
             text = "scene" if row == 0 else material.name(*points[row - 1]).replace(", ", "\n")
@@ -244,3 +246,25 @@ def map_figure(material: Material, variant: Variant, name: str, sensitivity: dic
             bar.set_label("logit" if unit == "1" else f"logit / {unit}", fontsize=6)
             bar.ax.tick_params(labelsize=6)
     return figure
+
+
+def table(head: list[str], body: list[list[str]]) -> str:
+    """An HTML table of escaped texts."""
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    lines = ("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in body)
+    return f'<div class="wide"><table><tr>{top}</tr>{"".join(lines)}</table></div>'
+
+
+def number(value: float | None, form: str = ".3f") -> str:
+    """A number, or a dash where there is none."""
+    return "–" if value is None or not np.isfinite(value) else format(value, form)
+
+
+def value_name(value: float | None) -> str:
+    """The swept value as text; a bound has none."""
+    return "any" if value in (None, "") else format(value, "g")
+
+
+def listed(values: np.ndarray) -> str:
+    """A few numbers in a cell."""
+    return ", ".join(f"{x:.3g}" for x in np.ravel(values))

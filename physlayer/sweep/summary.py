@@ -81,9 +81,7 @@ def paired_rows(records: list[dict], test_set: dict, baseline: str = "fixed") ->
     for variant, value in dict.fromkeys((r["variant"], r["value"]) for r in records):
         if variant == baseline or value is None:
             continue
-        seeds = sorted(
-            s for (v, x, s) in hits if v == variant and x == value and (baseline, value, s) in hits
-        )
+        seeds = sorted(s for (v, x, s) in hits if v == variant and x == value and (baseline, value, s) in hits)
         if not seeds:
             continue
         ours, base = (np.array([hits[name, value, s] for s in seeds]) for name in (variant, baseline))
@@ -122,15 +120,11 @@ def write_summary(path: Path, rows: list[dict]) -> None:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for row in sorted(rows, key=_order):
-            writer.writerow(
-                {name: f"{v:.6f}" if isinstance(v := row[name], float) else v for name in COLUMNS}
-            )
+            writer.writerow({name: f"{v:.6f}" if isinstance(v := row[name], float) else v for name in COLUMNS})
     temporary.replace(path)
 
 
-def table_lines(
-    sweep: Sweep, variants: list[Variant], rows: list[dict], differences: list[dict]
-) -> list[str]:
+def table_lines(sweep: Sweep, variants: list[Variant], rows: list[dict], differences: list[dict]) -> list[str]:
     """The table that the terminal shows: accuracy with its interval, difference from the baseline."""
     accuracy = {
         (r["variant"], r["value"]): r
@@ -145,9 +139,7 @@ def table_lines(
             row = accuracy.get((variant.name, value))
             if row is None:
                 continue
-            line = (
-                f"{variant.name:24s}{sweep.parameter + ' ' + format(value, 'g') if value != '' else '':10s}"
-            )
+            line = f"{variant.name:24s}{sweep.parameter + ' ' + format(value, 'g') if value != '' else '':10s}"
             line += f"{row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
             if (variant.name, value) in paired:
                 d = paired[variant.name, value]

@@ -87,11 +87,7 @@ class BloodCells:
         mirror = draw(2, len(images), 1, 1, 1) < 0.5
         images = torch.where(mirror[0], hflip(images), images)
         images = torch.where(mirror[1], vflip(images), images)
-        lamp = (
-            1
-            + 0.2 * (draw(len(images), 1, 1, 1) - 0.5)
-            + 0.1 * (draw(len(images), images.shape[1], 1, 1) - 0.5)
-        )
+        lamp = 1 + 0.2 * (draw(len(images), 1, 1, 1) - 0.5) + 0.1 * (draw(len(images), images.shape[1], 1, 1) - 0.5)
         return (images * lamp).clamp(0, 1)
 
 
@@ -99,9 +95,7 @@ def cached_phantom(images: int, seed: int, size: int) -> ImageSet:
     """The phantom as an image set, kept in the cache folder because rendering takes longer than reading."""
     from tasks.blood_cells import phantom, phantom_cells, phantom_shapes
 
-    sources = b"".join(
-        Path(module.__file__).read_bytes() for module in (phantom, phantom_cells, phantom_shapes)
-    )
+    sources = b"".join(Path(module.__file__).read_bytes() for module in (phantom, phantom_cells, phantom_shapes))
     key = hashlib.sha256(sources + f"{images} {seed} {size}".encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "physlayer"
     path = cache / f"blood_phantom_{key}.npz"
@@ -132,9 +126,7 @@ def _image_set(images: np.ndarray, targets: np.ndarray, groups: np.ndarray) -> I
     )
 
 
-def _task_data(
-    pool: ImageSet, test: ImageSet, class_names: tuple[str, ...], notes: tuple[str, ...]
-) -> TaskData:
+def _task_data(pool: ImageSet, test: ImageSet, class_names: tuple[str, ...], notes: tuple[str, ...]) -> TaskData:
     images, targets = torch.cat([pool.images, test.images]), torch.cat([pool.targets, test.targets])
     return TaskData("blood_cells", tuple(class_names), pool, test, fingerprint(images, targets), tuple(notes))
 

@@ -99,8 +99,7 @@ def load_folder(
     if drop_straddling and straddling:
         if set(test.targets[~leaked].tolist()) != set(range(len(class_names))):
             raise ValueError(
-                "Expected every class to keep TEST images, but got a class with none; "
-                "load without drop_straddling."
+                "Expected every class to keep TEST images, but got a class with none; load without drop_straddling."
             )
         test = test.subset((~leaked).nonzero().flatten())
     notes = _notes(pool, test, straddling, int(leaked.sum()), drop_straddling, groups, sorted(unreadable))
@@ -119,9 +118,7 @@ def find_images(folder: Path) -> Path:
         FileNotFoundError: if ``folder`` does not exist or holds no such folder.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(
-            f"Expected a folder of blood-cell images, but got {folder}, which is missing."
-        )
+        raise FileNotFoundError(f"Expected a folder of blood-cell images, but got {folder}, which is missing.")
     for root in ROOTS:
         if all((folder / root / split).is_dir() for split in SPLITS):
             return folder / root
@@ -147,9 +144,7 @@ def list_images(root: Path) -> tuple[list[Path], tuple[str, ...]]:
         if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
     ]
     if not files:
-        raise ValueError(
-            f"Expected images in {root}/TRAIN/<CLASS>, but got none ending in {', '.join(SUFFIXES)}."
-        )
+        raise ValueError(f"Expected images in {root}/TRAIN/<CLASS>, but got none ending in {', '.join(SUFFIXES)}.")
     _require_classes([(file.parent.parent.name, file.parent.name) for file in files], class_names, "images")
     return files, class_names
 
@@ -166,16 +161,12 @@ def _shipped_groups(files: list[Path], names: list[str]) -> np.ndarray:
 
 def _given_groups(table: Path, names: list[str]) -> np.ndarray:
     if not table.is_file():
-        raise FileNotFoundError(
-            f"Expected groups to be a CSV file or 'content', but got {table}, a missing file."
-        )
+        raise FileNotFoundError(f"Expected groups to be a CSV file or 'content', but got {table}, a missing file.")
     known: dict[str, str] = {}
     with table.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         if not {"file", "group"} <= set(reader.fieldnames or ()):
-            raise ValueError(
-                f"Expected {table.name} to have the columns file,group, but got {reader.fieldnames}."
-            )
+            raise ValueError(f"Expected {table.name} to have the columns file,group, but got {reader.fieldnames}.")
         for row in reader:
             parts = [row.get("split"), row.get("class"), (row["file"] or "").strip().replace("\\", "/")]
             key = "/".join(part for part in parts if part).rpartition("images/")[2].removeprefix("./")
@@ -215,19 +206,13 @@ def _require_classes(present: Iterable[tuple[str, ...]], class_names: tuple[str,
                 )
 
 
-def _cached_images(
-    files, names, height, width, cache, skip_unreadable, jobs, progress
-) -> tuple[Tensor, set[str]]:
+def _cached_images(files, names, height, width, cache, skip_unreadable, jobs, progress) -> tuple[Tensor, set[str]]:
     """Decoded images ``(N, 3, H, W)`` uint8 of the readable files, and the names of the others."""
     digest = hashlib.sha256(f"{CACHE_FORMAT} {height} {width}".encode())
     for file, name in zip(files, names, strict=True):
         status = file.stat()
         digest.update(f"\n{name} {status.st_size} {status.st_mtime_ns}".encode())
-    home = (
-        Path(cache)
-        if cache
-        else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "physlayer"
-    )
+    home = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "physlayer"
     path = home / f"blood_cells_{height}x{width}_{digest.hexdigest()[:16]}.npz"
     if path.exists():
         try:
@@ -309,9 +294,7 @@ def _notes(pool, test, straddling, leaked, dropped, groups, unreadable) -> tuple
         "Images were reduced by averaging linear light over area and stored as 8-bit sRGB codes.",
     ]
     if groups == "content":
-        notes.append(
-            "Sources were guessed by colour; copies of one original may be on both sides of a split."
-        )
+        notes.append("Sources were guessed by colour; copies of one original may be on both sides of a split.")
     if unreadable:
         notes.append(f"{len(unreadable)} unreadable files were left out: {', '.join(unreadable)}.")
     return tuple(notes)

@@ -68,11 +68,7 @@ class ConvolutionalNetwork(nn.Module):
 
 
 NETWORKS = {
-    "small": lambda channels, classes: ConvolutionalNetwork(
-        channels, classes, widths=(16, 32, 64), first_stride=2
-    ),
+    "small": lambda channels, classes: ConvolutionalNetwork(channels, classes, widths=(16, 32, 64), first_stride=2),
     "course": lambda channels, classes: ConvolutionalNetwork(channels, classes, widths=(16, 32, 64, 64)),
-    "large": lambda channels, classes: ConvolutionalNetwork(
-        channels, classes, widths=(32, 64, 128, 128), depth=2
-    ),
+    "large": lambda channels, classes: ConvolutionalNetwork(channels, classes, widths=(32, 64, 128, 128), depth=2),
 }

@@ -1,8 +1,9 @@
 r"""Procedural Giemsa-stained blood smears: four classes, grouped by slide, nothing to download.
 
-A smear is two stain densities (:mod:`tasks.blood_cells.phantom_cells`). Here it becomes an image: Beer–Lambert
-absorption, the lamp, the objective, the pixels, photon and read noise. Everything that a laboratory sets once
-per slide is drawn once per slide: split by ``groups``, or a network is tested on slides that it has learnt.
+A smear is two stain densities (:mod:`tasks.blood_cells.phantom_cells`). Here it becomes an image:
+Beer–Lambert absorption, the lamp, the objective, the pixels, photon and read noise. Everything that a
+laboratory sets once per slide is drawn once per slide: split by ``groups``, or a network is tested on slides
+that it has learnt.
 """
 
 import operator
@@ -64,8 +65,8 @@ def pixel_response(size: int, blur_um: float) -> np.ndarray:
     .. math:: A_{pj} \propto \Phi\!\left(\tfrac{b_{p+1} - x_j}{\sigma}\right)
               - \Phi\!\left(\tfrac{b_p - x_j}{\sigma}\right), \qquad \sum_j A_{pj} = 1
 
-    A Gaussian blur followed by the area of a pixel is an integral of a Gaussian, and both axes separate, so an
-    image is :math:`A I A^{\mathsf T}`. The rows sum to one: a uniform field stays uniform up to its border.
+    A Gaussian blur followed by the area of a pixel is an integral of a Gaussian, and both axes separate, so
+    an image is :math:`A I A^{\mathsf T}`. The rows sum to one: a uniform field stays uniform at its border.
 
     Args:
         size: pixels along the side; :math:`b_p` are their borders. Unit: µm.
@@ -155,13 +156,11 @@ def _checked(name: str, value: int, least: int, most: int | None = None) -> int:
     return number
 
 
-def make_phantom(
-    images: int, *, seed: int, size: int = 64, images_per_slide: int = 25, jobs: int = 1
-) -> Phantom:
+def make_phantom(images: int, *, seed: int, size: int = 64, images_per_slide: int = 25, jobs: int = 1) -> Phantom:
     """Render labelled white blood cells, one per image, in a field of 24 µm.
 
-    Image ``i`` depends on ``seed``, ``i``, ``size`` and ``images_per_slide`` only: fewer images are a prefix of
-    more, and ``jobs`` changes the time, never the result. The same cells appear at every ``size``.
+    Image ``i`` depends on ``seed``, ``i``, ``size`` and ``images_per_slide`` only: fewer images are a prefix
+    of more, and ``jobs`` changes the time, never the result. The same cells appear at every ``size``.
 
     Args:
         images: number of images, up to a million.

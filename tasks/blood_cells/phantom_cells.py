@@ -1,9 +1,9 @@
 """The four white blood cells of the phantom as two stain densities, methylene blue and eosin.
 
-The ranges overlap on purpose: eosinophil and neutrophil differ in granule size, granule hue and lobes, lymphocyte
-and monocyte in notch and chromatin, and in a blurred, noisy image no one of these is sure. Widening or narrowing
-a range moves a curve: granule hue sets what colour is worth, chromatin and granule scale what resolution is
-worth, their contrast what bits are worth (``benchmarks/phantom_difficulty.py`` measures all three).
+The ranges are close on purpose: eosinophil and neutrophil differ in granule size, granule hue and lobes,
+lymphocyte and monocyte in notch and chromatin, and in a blurred, noisy image none of these is sure. Widening
+or narrowing a range moves a curve: granule hue sets what colour is worth, chromatin and granule scale what
+resolution is worth, their contrast what bits are worth (``benchmarks/phantom_difficulty.py`` measures all).
 Cell and lobe sizes follow ordinary haematology (leucocyte 10–18 µm, red cell 7.4 µm across).
 """
 
@@ -121,9 +121,7 @@ def _round_nucleus(
     """Draw a disc, with a bite out of its rim for some cells; return it and the depth of the bite in µm."""
     nucleus = np.zeros((FINE, FINE))
     stretch, roughness = cell.outline
-    window, disc = blob(
-        generator, *centre_um, radius_um, stretch=generator.uniform(0, stretch), roughness=roughness
-    )
+    window, disc = blob(generator, *centre_um, radius_um, stretch=generator.uniform(0, stretch), roughness=roughness)
     nucleus[window] = disc
     if generator.random() >= cell.notch_chance:
         return nucleus, 0.0

@@ -73,9 +73,7 @@ def blob(
     return (rows, columns), _inside(radius_um * (1 + series.real) - distance, EDGE_UM)
 
 
-def bridge(
-    start_um: tuple[float, float], end_um: tuple[float, float], width_um: float
-) -> tuple[Window, np.ndarray]:
+def bridge(start_um: tuple[float, float], end_um: tuple[float, float], width_um: float) -> tuple[Window, np.ndarray]:
     """Draw a straight strand with round ends, as between two lobes of a nucleus.
 
     Args:

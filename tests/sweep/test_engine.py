@@ -97,9 +97,20 @@ def test_a_file_in_the_place_of_the_output_folder_is_refused(tmp_path, capsys):
 def test_summary_is_tidy_and_holds_every_run_and_every_point(finished):
     with open(finished / "summary.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(
-        rows[0]
-    ) == ["sweep", "task", "variant", "parameter", "value", "seed", "split", "metric", "score", "low", "high", "n_clusters"]
+    assert list(rows[0]) == [
+        "sweep",
+        "task",
+        "variant",
+        "parameter",
+        "value",
+        "seed",
+        "split",
+        "metric",
+        "score",
+        "low",
+        "high",
+        "n_clusters",
+    ]
     accuracy = [r for r in rows if r["metric"] == "accuracy" and r["split"] == "test"]
     assert {(r["variant"], r["value"], r["seed"]) for r in accuracy} == {
         (variant, value, seed)
@@ -146,9 +157,7 @@ def test_two_at_a_time_give_the_numbers_of_one_at_a_time(finished, tmp_path):
 @pytest.mark.slow
 def test_killed_sweep_continues_without_losing_or_repeating_a_run(finished, tmp_path):
     command = [sys.executable, str(SCRIPT), *SMALL, "--jobs", "1", "--out", str(tmp_path)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while len(list(tmp_path.glob("records/*.json"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
