@@ -160,7 +160,7 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         "search": search,
         "metrics": metrics,
         "predictions": {"test": predicted["test"].argmax(1).tolist()},
-        "camera": _rounded(export_camera(model, shape, full=True)),
+        "camera": _rounded(export_camera(model, shape)),
         "audit": {"gradient": result.gradients, "moved": result.movement},
         "notes": notes + result.warnings,
     }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -101,9 +102,9 @@ def cached_phantom(images: int, seed: int, size: int) -> ImageSet:
     path = cache / f"blood_phantom_{key}.npz"
     if path.exists():
         try:
-            with np.load(path) as stored:
+            with open(path, "rb") as file, np.load(file) as stored:
                 return _image_set(stored["images"], stored["targets"], stored["groups"])
-        except (OSError, ValueError, KeyError, EOFError):  # a cache that was cut short: render again
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # a cache that was cut short: render again
             path.unlink(missing_ok=True)
     made = phantom.make_phantom(images, seed=seed, size=size, jobs=min(2, os.cpu_count() or 1))
     try:

@@ -197,7 +197,11 @@ def make_phantom(images: int, *, seed: int, size: int = 64, images_per_slide: in
         for number, first in enumerate(starts)
     ]
     if jobs == 1:
-        parts = [_make_slide(*item) for item in work]
+        from threadpoolctl import threadpool_limits  # comes with scikit-learn
+
+        # The matrices are small: threads that wait for one another cost more than they save
+        with threadpool_limits(1, user_api="blas"):
+            parts = [_make_slide(*item) for item in work]
     else:
         from joblib import Parallel, delayed
 
