@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.base import PhysicalLayer
 from physlayer.bit_depth import check_bits
+from physlayer.quantize import blocks
 
 __all__ = ["LearnedStep", "quantize_lsq"]
 
@@ -42,16 +43,25 @@ class _LearnedStep(torch.autograd.Function):
     def forward(ctx, x, step, top_code, gradient_scale):
         ctx.save_for_backward(x, step)
         ctx.top_code, ctx.gradient_scale = top_code, gradient_scale
-        return torch.floor((x / step).clamp(0, top_code) + 0.5).clamp(max=top_code) * step
+        out = torch.empty_like(x)
+        for start, stop in blocks(x):
+            y = torch.div(x[start:stop], step, out=out[start:stop])
+            y.clamp_(0, top_code).add_(0.5).floor_().clamp_(max=top_code).mul_(step)
+        return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
         x, step = ctx.saved_tensors
-        ratio = x / step
-        inside = (ratio >= 0) & (ratio < ctx.top_code)
-        slope = torch.where(inside, torch.floor(ratio + 0.5) - ratio, ctx.top_code * (ratio >= ctx.top_code))
-        return grad * inside, (grad * slope).sum().reshape(step.shape) * ctx.gradient_scale, None, None
+        grad_x, grad_step = torch.empty_like(x), torch.zeros_like(step)
+        for start, stop in blocks(x):
+            ratio, g = x[start:stop] / step, grad[start:stop]
+            saturated = ratio.ge(ctx.top_code)
+            inside = torch.clamp(ratio, min=0).eq_(ratio).masked_fill_(saturated, 0)
+            torch.mul(g, inside, out=grad_x[start:stop])
+            slope = torch.add(ratio, 0.5).floor_().sub_(ratio).mul_(inside).masked_fill_(saturated, ctx.top_code)
+            grad_step += torch.dot(g.reshape(-1), slope.reshape(-1))
+        return grad_x, grad_step * ctx.gradient_scale, None, None
 
 
 class LearnedStep(PhysicalLayer):

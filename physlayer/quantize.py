@@ -84,8 +84,12 @@ def quantize(
 
 def codes_of(x: Tensor, grid: Grid, gain: Tensor, offset: Tensor) -> Tensor:
     """Integer codes ``clip(floor(a(g x + o) + s), 0, n - 1)``, int64."""
-    code = torch.floor((x * gain + offset) * grid.scale + grid.shift)
-    return _clip(code, grid.top).to(torch.int64)
+    return _clip(torch.floor(torch.addcmul(*_line(grid, gain, offset, x))), grid.top).to(torch.int64)
+
+
+def _line(grid: Grid, gain: Tensor, offset: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """``(a o + s, x, a g)``: gain, offset and staircase as one multiply-add, the same for readings and codes."""
+    return offset * grid.scale + grid.shift, x, gain * grid.scale
 
 
 def _clip(code: Tensor, top) -> Tensor:
@@ -96,27 +100,24 @@ def _clip(code: Tensor, top) -> Tensor:
 def _quantize_plain(x: Tensor, grid: Grid, gain: Tensor, offset: Tensor, leak: float) -> Tensor:
     """The same formula in whole-tensor operations: the reference for tests, and the form a compiler can fuse."""
     v = x * gain + offset
-    hard = (_clip(torch.floor(v * grid.scale + grid.shift), grid.top) + grid.read) / grid.divisor
+    code = _clip(torch.floor(torch.addcmul(*_line(grid, gain, offset, x))), grid.top)
     inside = v.clamp(0, 1)
-    return straight_through(hard, inside + leak * (v - inside))
+    return straight_through((code + grid.read) / grid.divisor, inside + leak * (v - inside))
 
 
 class _Quantize(torch.autograd.Function):
-    """Blocked by images: the seven passes of the formula run while a block is in cache, so the whole costs
-    about what reading and writing memory costs. Nothing but ``x`` is kept for the backward pass."""
+    """Blocked by images: the passes of the formula run while a block is in cache, so the whole costs little more
+    than reading and writing memory. Nothing but ``x`` is kept for the backward pass."""
 
     @staticmethod
     def forward(ctx, x, gain, offset, grid, leak):
         ctx.save_for_backward(x, gain, offset)
         ctx.leak = leak
+        shift, _, scale = _line(grid, gain, offset, x)
         out = torch.empty_like(x)
         for start, stop in blocks(x):
             y = out[start:stop]
-            torch.mul(x[start:stop], gain, out=y)
-            y.add_(offset).mul_(grid.scale)
-            if grid.shift:
-                y.add_(grid.shift)
-            y.floor_()
+            torch.addcmul(shift, x[start:stop], scale, out=y).floor_()
             if isinstance(grid.top, Tensor):
                 torch.minimum(y.clamp_(min=0), grid.top, out=y)
             else:
@@ -132,25 +133,22 @@ class _Quantize(torch.autograd.Function):
         x, gain, offset = ctx.saved_tensors
         need_x, need_gain, need_offset = ctx.needs_input_grad[:3]
         grad = grad.contiguous()
+        # 0 <= g x + o <= 1 asked of x itself, so that v need not be made again; a gain of 0 gives infinite limits
+        slope = gain.clamp(min=torch.finfo(gain.dtype).tiny)
+        low, high = -offset / slope, (1 - offset) / slope
         grad_x = torch.empty_like(x) if need_x else None
         sum_gain, sum_offset = BlockSum(gain), BlockSum(offset)
         for start, stop in blocks(x):
             xb, gb = x[start:stop], grad[start:stop]
-            v = torch.mul(xb, gain).add_(offset).sub_(0.5).abs_()
-            gb = torch.where(v <= 0.5, gb, gb * ctx.leak)
+            outside = torch.clamp(xb, low, high).ne_(xb)  # 1 where the converter is saturated, 0 where it is not
+            gb = torch.addcmul(gb, gb, outside, value=ctx.leak - 1)
             if need_gain:
-                sum_gain.add(torch.mul(gb, xb, out=v))
+                sum_gain.add_product(gb, xb)
             if need_offset:
                 sum_offset.add(gb)
             if need_x:
                 torch.mul(gb, gain, out=grad_x[start:stop])
-        return (
-            grad_x,
-            sum_gain.total if need_gain else None,
-            sum_offset.total if need_offset else None,
-            None,
-            None,
-        )
+        return grad_x, sum_gain.total if need_gain else None, sum_offset.total if need_offset else None, None, None
 
 
 def blocks(x: Tensor) -> list[tuple[int, int]]:
@@ -170,5 +168,26 @@ class BlockSum:
         self.axes = tuple(axis for axis in range(4) if like.shape[axis] == 1)
 
     def add(self, block: Tensor) -> None:
+        if self.is_map(block):
+            for plane in block.flatten(0, 1):
+                self.total[0, 0].add_(plane)
+            return
         axes = tuple(axis for axis in self.axes if block.shape[axis] > 1)
         self.total.add_(block.sum(axes, keepdim=True) if axes else block)
+
+    def is_map(self, block: Tensor) -> bool:
+        """One value per pixel, shared by channels: summed plane by plane, faster than a strided reduction."""
+        return self.axes == (0, 1) and block.shape[2:] == self.total.shape[2:] and block.shape[2:].numel() > 4096
+
+    def add_product(self, left: Tensor, right: Tensor) -> None:
+        """Add the sum of ``left * right``, in one pass where the shapes allow it."""
+        if self.total.numel() == 1:
+            self.total.add_(torch.dot(left.reshape(-1), right.reshape(-1)))
+        elif self.is_map(left):
+            for one, other in zip(left.flatten(0, 1), right.flatten(0, 1), strict=True):
+                self.total[0, 0].addcmul_(one, other)
+        elif self.total.shape[1:] == left.shape[1:]:
+            for one, other in zip(left, right, strict=True):
+                self.total[0].addcmul_(one, other)
+        else:
+            self.add(left * right)

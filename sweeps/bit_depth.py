@@ -34,7 +34,7 @@ GRID = (8, 8)  # of the learned map of bits, upsampled to the sensor: free maps 
 # Ranges tried by `tuned`, as per-channel quantiles of the training pixels; None is full scale. At one bit the middle
 # of the range is the threshold.
 RANGES = ((None, None), (0.01, 0.99), (0.05, 0.95), (0.2, 0.8), (0.01, 0.6), (0.0, 0.3))
-FEW_BITS = 2  # above this many bits the choice of threshold matters little: only the first three ranges are tried
+FEW_BITS = 2  # above this many bits the choice of threshold matters little: only the first two ranges are tried
 
 
 def no_layer(point: Point) -> list[nn.Module]:
@@ -54,7 +54,7 @@ def tuned(point: Point, *, low: float | None, high: float | None) -> list[nn.Mod
 
 
 def ranges(point: Point) -> list[dict]:
-    tried = RANGES if point.value <= FEW_BITS else RANGES[:3]
+    tried = RANGES if point.value <= FEW_BITS else RANGES[:2]
     return [{"low": low, "high": high} for low, high in tried]
 
 

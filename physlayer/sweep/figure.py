@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Style", "draw_figure", "make_figure", "styles"]
 
-# Okabe & Ito 2008, without yellow (too pale for a line) and black (kept for text)
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P")
+# Okabe & Ito 2008, without yellow (too pale for a line). One marker more than colours, so that none repeats soon.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 CONTROL_MARKERS = ("o", "v", "s", "^", "D")
 CONTROL_LINES = (
     (0, (4, 1.5)),
@@ -31,6 +31,7 @@ BOUND_COLOUR = "#666666"
 PANEL_FONT = {"font.size": 7, "axes.titlesize": 7, "xtick.labelsize": 6, "ytick.labelsize": 6}
 COLUMN_WIDTH = 3.4  # inches, one column of a two-column page
 FONT = {"font.size": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7, "axes.titlesize": 8}
+AXES_WIDTH = 2.7  # inches of it that the axes get, or a little more
 DODGE = 2.4  # points between the error bars of two arms, so that intervals can be told apart
 LONG_LABEL = 22  # characters; longer ones leave no room for a second column of the legend
 MANY_TICKS = 12
@@ -122,7 +123,7 @@ def make_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_se
             for row in [r for r in pooled if r["variant"] == variant.name]:
                 axes.axhspan(row["low"], row["high"], color=BOUND_COLOUR, alpha=0.18, linewidth=0, zorder=0)
                 axes.axhline(row["score"], color=BOUND_COLOUR, linewidth=1, label=variant.label, zorder=1)
-        set_axes(axes, sweep, values, min([chance, *(r["low"] for r in pooled)]))
+        set_axes(axes, sweep, values, min([chance, *(r["low"] for r in pooled)]), len(swept))
         for place, variant in enumerate(swept):
             own = sorted((r for r in pooled if r["variant"] == variant.name), key=lambda r: r["value"])
             draw_arm(axes, variant, own, looks[variant.name], shift_of(place, len(swept), len(values)))
@@ -153,7 +154,7 @@ def draw_arm(axes: Axes, variant: Variant, rows: list[dict], style: Style, shift
     )  # fmt: skip
 
 
-def set_axes(axes: Axes, sweep: Sweep, values: list[float], lowest: float) -> None:
+def set_axes(axes: Axes, sweep: Sweep, values: list[float], lowest: float, arms: int) -> None:
     """Ticks at the swept values; accuracy from a round number below everything drawn up to 1."""
     from matplotlib.ticker import NullLocator
 
@@ -166,12 +167,15 @@ def set_axes(axes: Axes, sweep: Sweep, values: list[float], lowest: float) -> No
     if not values:
         axes.set_xticks([])
         return
+    # Room at either end for the arms that are moved sideways, as a share of the span of the values.
+    edge = (abs(shift_of(0, arms, len(values))) + 6) / (72 * AXES_WIDTH)
+    room = edge / (1 - 2 * edge)
     if not sweep.whole and values[0] > 0 and values[-1] / values[0] >= 30:
         axes.set_xscale("log")
-        margin = (values[-1] / values[0]) ** 0.06
+        margin = (values[-1] / values[0]) ** room
         axes.set_xlim(values[0] / margin, values[-1] * margin)
     else:
-        margin = 0.06 * (values[-1] - values[0]) or 0.5
+        margin = room * (values[-1] - values[0]) or 0.5
         axes.set_xlim(values[0] - margin, values[-1] + margin)
     shown = values[:: math.ceil(len(values) / MANY_TICKS)]
     axes.set_xticks(shown, [format(value, "g") for value in shown])
@@ -180,7 +184,7 @@ def set_axes(axes: Axes, sweep: Sweep, values: list[float], lowest: float) -> No
 
 def shift_of(place: int, arms: int, values: int) -> float:
     """Sideways move of an arm in points: all arms of a value stay nearer to it than to the next."""
-    room = 0.6 * 72 * (COLUMN_WIDTH - 0.8) / max(values, 2)
+    room = 0.6 * 72 * AXES_WIDTH / max(values, 2)
     step = min(DODGE, room / max(arms - 1, 1))
     return (place - (arms - 1) / 2) * step
 
@@ -190,9 +194,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def draw_figure(
-    sweep: Sweep, variants: list[Variant], rows: list[dict], test_set: dict, out: Path
-) -> list[str]:
+def draw_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_set: dict, out: Path) -> list[str]:
     """Write ``figure.png`` (200 dpi) and ``figure.svg`` to ``out``; returns their names.
 
     The SVG is the same to the byte for the same rows: it holds no date and no random identifiers.

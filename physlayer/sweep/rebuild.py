@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from physlayer.base import export_camera
 from physlayer.data import TaskData
 from physlayer.saliency import parameter_saliency, saliency, split_camera
 from physlayer.sweep import engine
@@ -27,6 +28,7 @@ __all__ = [
 
 MOST_EXAMPLES = 6  # classes shown as images
 EXPORT_LIMIT = 64  # values of a map that `brief` writes out; the record holds them all
+ROUNDING = 1e-5  # records keep seven digits: a smaller spread is no pattern
 OUTLIERS = 0.99  # of a gradient's pixels lie inside the colour scale, or one pixel would bleach all maps
 SENSITIVITY_IMAGES = 4  # per class, for the gradient with respect to the physical parameters
 
@@ -51,17 +53,24 @@ def rebuild_model(sweep: Sweep, variant: Variant, record: dict, out: Path, setti
     state = torch.load(out / "models" / f"{record['key']}.pt", weights_only=True, map_location="cpu")
     data = data_of(record, settings)
     shape = tuple(data.pool.images.shape[1:])
+    layers = camera_at_start(variant, record, data)
+    network = get_task(config["task"]).network(config["network"], shape, len(data.class_names))
+    model = nn.Sequential(*layers, network)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def camera_at_start(variant: Variant, record: dict, data: TaskData) -> list[nn.Module]:
+    """The physical layers of a run as they were before training."""
+    config = record["config"]
 
     def quantile(share: float) -> Tensor:
         train = data.split(config["seed"])["train"]
         return engine.quantiles_of(train, config["recipe"]["linear"])(share)
 
-    point = Point(config["value"], shape, quantile, torch.Generator().manual_seed(config["seed"]))
-    layers = variant.camera(point, **chosen_candidate(variant, record, point))
-    network = get_task(config["task"]).network(config["network"], shape, len(data.class_names))
-    model = nn.Sequential(*layers, network)
-    model.load_state_dict(state)
-    return model.eval()
+    generator = torch.Generator().manual_seed(config["seed"])
+    point = Point(config["value"], tuple(data.pool.images.shape[1:]), quantile, generator)
+    return variant.camera(point, **chosen_candidate(variant, record, point))
 
 
 def chosen_candidate(variant: Variant, record: dict, point: Point) -> dict:
@@ -158,7 +167,8 @@ class Material:
 
     def name(self, variant: Variant, value: float | None) -> str:
         """Short name of a point, for a panel."""
-        return variant.name if value is None else f"{variant.name}, {value:g} {self.sweep.parameter}"
+        arm = variant.name.replace("_retrained", "\nretrained")
+        return arm if value is None else f"{arm}\n{self.sweep.parameter} {value:g}"
 
     def probabilities(self, record: dict) -> np.ndarray:
         """Test probabilities ``(N, K)`` of a record.
@@ -230,28 +240,68 @@ def flat_map(value: np.ndarray) -> np.ndarray:
 
 
 def compared(material: Material) -> list[dict]:
-    """Paired differences of all arms from the fixed one, and of what is learned from the tuned one."""
+    """Paired differences: all arms from the fixed one, learned from tuned ones, controls from their source."""
     from physlayer.sweep.summary import paired_rows
 
     names = [v.name for v in material.variants]
     baseline = "fixed" if "fixed" in names else next(v.name for v in material.variants if v.swept)
     rows = paired_rows(material.records, material.test_set, baseline)
-    if "tuned" not in names or baseline == "tuned":
-        return rows
-    learned = {v.name for v in material.variants if v.learned or v.source}
-    tuned = paired_rows(material.records, material.test_set, "tuned")
-    return rows + [row for row in tuned if row["variant"] in learned]
+    pairs = [(v.name, "tuned") for v in material.variants if (v.learned or v.source) and "tuned" in names]
+    for variant in (v for v in material.variants if v.source is not None):
+        # A changed camera was followed by a fresh network; its fair partner is the unchanged one that was, too.
+        partner = f"{variant.source}_retrained"
+        pairs.append((variant.name, partner if variant.change and partner in names else variant.source))
+    for name, other in pairs:
+        if baseline not in (name, other):
+            both = [r for r in material.records if r["variant"] in (name, other)]
+            rows += paired_rows(both, material.test_set, other)
+    return rows
 
 
-def agreement(stack: list[np.ndarray]) -> str:
-    """Mean correlation of a learned map between seeds, or why there is none."""
+def control_notes(material: Material, record: dict) -> list[str]:
+    """What the changed camera of a control shares with its source, where that limits what the control can show."""
+    variant = next(v for v in material.variants if v.name == record["variant"])
+    source = next((r for r in material.records if r["key"] == record["config"].get("source")), None)
+    if variant.change is None or source is None:
+        return []
+    before, notes = learned_quantities(source), []
+    pairs = {name: (before[name][0], value) for name, (value, _) in learned_quantities(record).items() if is_map(value)}
+    if all(np.array_equal(*pair) for pair in pairs.values()):
+        return [f"the control changes nothing: {', '.join(pairs)} as in {source['variant']}"]
+    for name, (old, new) in pairs.items():
+        if not np.array_equal(np.sort(old.ravel()), np.sort(new.ravel())):
+            notes.append(f"{name} differs from {source['variant']} in its values, not only in their places")
+    return notes
+
+
+def agreement(material: Material, variant: Variant, value: float, name: str) -> list[str]:
+    """Number of seeds, and how the learned map and its change since the start correlate between them.
+
+    Two maps that began alike agree even if nothing was learned, hence the change.
+    """
+    records = [r for r in material.members(variant, value) if name in learned_quantities(r)]
+    ends = [learned_quantities(r)[name][0] for r in records]
+    try:
+        starts = []
+        for record in records:
+            data = data_of(record, material.settings)
+            camera = nn.Sequential(*camera_at_start(variant, record, data))
+            exported = export_camera(camera, tuple(data.pool.images.shape[1:]), full=True)
+            starts.append(learned_quantities({"camera": exported})[name][0])
+    except Exception:  # without the data there is no start; the maps themselves are in the records
+        return [str(len(ends)), correlation(ends), "–"]
+    return [str(len(ends)), correlation(ends), correlation([e - s for e, s in zip(ends, starts, strict=True)])]
+
+
+def correlation(maps: list[np.ndarray]) -> str:
+    """Mean correlation of maps between seeds, or why there is none."""
     from physlayer.statistics import seed_correlation
 
-    if len(stack) < 2:
+    if len(maps) < 2:
         return "needs two seeds"
-    if any(np.ptp(values) == 0 for values in stack):
-        return "none: the map of a seed is constant"
-    return f"{seed_correlation(np.stack(stack)):.2f}"
+    if any(np.ptp(values) <= ROUNDING * max(1.0, float(np.abs(values).max())) for values in maps):
+        return "none: constant in a seed"
+    return f"{seed_correlation(np.stack(maps)):.2f}"
 
 
 def brief(content):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -10,20 +9,22 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from physlayer.sweep import report_parts
-from physlayer.sweep.figure import count, image_bytes, make_figure
+from physlayer.sweep.figure import count, make_figure
 from physlayer.sweep.grid import Sweep, Variant
 from physlayer.sweep.rebuild import (
     Material,
     agreement,
     brief,
     compared,
+    control_notes,
     is_map,
     learned_quantities,
     parameter_sensitivity,
 )
-from physlayer.sweep.report_parts import listed, number, table, value_name
+from physlayer.sweep.report_parts import listed, number, picture, reason, table, value_name
 
 __all__ = ["SECTIONS", "write_report"]
 
@@ -58,15 +59,12 @@ def write_report(
     if not records:
         raise ValueError("Expected records to hold at least one run, but got none.")
     material = Material(sweep, variants, records, rows, test_set, out, settings)
-    parts, failed = [], []
-    for title, section in SECTIONS:
-        parts.append(f"<h2>{escape(title)}</h2>")
-        try:
-            for part in section(material):
-                parts.append(part)
-        except Exception as error:  # whatever a section meets, the others must not be lost with it
-            failed.append(title)
-            parts.append(f'<p class="missing">This part is missing: {escape(reason(error))}</p>')
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # single images are no work for two, and a busy machine makes the second one wait
+    try:
+        parts, failed = make_sections(material)
+    finally:
+        torch.set_num_threads(threads)
     heading = escape(f"{sweep.name}: {records[0]['task']}")
     page = (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{heading}</title>'
@@ -78,28 +76,24 @@ def write_report(
     return ["report.html" + (f" (incomplete: {', '.join(failed)})" if failed else "")]
 
 
-def reason(error: Exception) -> str:
-    """The error in words; of a file only its name, since a report may be passed on."""
-    if isinstance(error, OSError) and error.filename:
-        return f"{Path(error.filename).name}: {error.strerror}."
-    return f"{type(error).__name__}: {error}"
-
-
-def picture(figure, caption: str, kind: str = "png", dpi: int = 120) -> str:
-    """A figure inside the page."""
-    data = base64.b64encode(image_bytes(figure, kind, dpi=dpi)).decode()
-    media = "svg+xml" if kind == "svg" else kind
-    source = f"data:image/{media};base64,{data}"
-    text = escape(caption)
-    return f'<figure class="wide"><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
+def make_sections(material: Material) -> tuple[list[str], list[str]]:
+    """The page's parts, and the titles of the sections that could not be made."""
+    parts, failed = [], []
+    for title, section in SECTIONS:
+        parts.append(f"<h2>{escape(title)}</h2>")
+        try:
+            for part in section(material):
+                parts.append(part)
+        except Exception as error:  # whatever a section meets, the others must not be lost with it
+            failed.append(title)
+            parts.append(f'<p class="missing">This part is missing: {escape(reason(error))}</p>')
+    return parts, failed
 
 
 def provenance(material: Material) -> Iterator[str]:
     records, test = material.records, material.test_set
     notes = [r["provenance"] for r in records]
-    shared = {
-        k: v for k, v in records[0]["config"].items() if k not in ("variant", "value", "seed", "source")
-    }
+    shared = {k: v for k, v in records[0]["config"].items() if k not in ("variant", "value", "seed", "source")}
     versions = sorted({f"{k} {v}" for n in notes for k, v in n["versions"].items()})
     dates = sorted({n["date"] for n in notes})
     lines = {
@@ -117,9 +111,7 @@ def provenance(material: Material) -> Iterator[str]:
         "dates": dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
         "configuration": json.dumps(shared, sort_keys=True),
     }
-    body = "".join(
-        f'<tr><th>{escape(k)}</th><td class="wrap">{escape(v)}</td></tr>' for k, v in lines.items()
-    )
+    body = "".join(f'<tr><th>{escape(k)}</th><td class="wrap">{escape(v)}</td></tr>' for k, v in lines.items())
     yield f"<table>{body}</table>"
     if len({n["data"] for n in notes}) > 1:
         yield '<p class="missing">The records come from more than one version of the data.</p>'
@@ -128,9 +120,7 @@ def provenance(material: Material) -> Iterator[str]:
 
 def accuracy(material: Material) -> Iterator[str]:
     figure = make_figure(material.sweep, material.variants, material.rows, material.test_set)
-    yield picture(
-        figure, "Test accuracy; bars and grey band: 95 % intervals over seeds and test sources.", "svg"
-    )
+    yield picture(figure, "Test accuracy; bars and grey band: 95 % intervals over seeds and test sources.", "svg")
     pooled = {(r["variant"], r["value"]): r for r in material.rows
               if r["seed"] == "all" and r["split"] == "test" and r["metric"] == "accuracy"}  # fmt: skip
     body = []
@@ -138,9 +128,7 @@ def accuracy(material: Material) -> Iterator[str]:
         row = pooled[variant.name, "" if value is None else value]
         interval = f"{number(row['low'])} to {number(row['high'])}"
         seeds = str(len(material.members(variant, value)))
-        body.append(
-            [variant.name, value_name(value), number(row["score"]), interval, seeds, str(row["n_clusters"])]
-        )
+        body.append([variant.name, value_name(value), number(row["score"]), interval, seeds, str(row["n_clusters"])])
     yield table(["arm", material.sweep.parameter, "accuracy", "95 % interval", "seeds", "test sources"], body)
     yield ('<p class="note">Two-level bootstrap over seeds and sources. With 3 seeds that differ much, such an '
            "interval covers about 73 % instead of 95 %.</p>")  # fmt: skip
@@ -194,26 +182,25 @@ def calibration(material: Material) -> Iterator[str]:
         loss = np.mean([t["negative_log_likelihood"] for t in tests])
         areas = [t["roc_auc"]["macro"] for t in tests if t["roc_auc"]["macro"] is not None]
         area = np.mean(areas) if areas else None
-        body.append(
-            [variant.name, value_name(value), number(error), number(null), number(loss), number(area)]
-        )
+        body.append([variant.name, value_name(value), number(error), number(null), number(loss), number(area)])
     yield table(["arm", material.sweep.parameter, "calibration error (ECE)", "calibrated model stays below (95 %)",
                  "log loss / nat", "AUC, mean of classes"], body)  # fmt: skip
-    yield picture(
-        report_parts.reliability_figure(material), "Bins of equally many images; the diagonal is ideal."
-    )
+    yield picture(report_parts.reliability_figure(material), "Bins of equally many images; the diagonal is ideal.")
 
 
 def history(material: Material) -> Iterator[str]:
-    caption = (
-        "Each line is a run, coloured by the swept value. The gap is soft minus hard validation accuracy."
-    )
+    caption = "Each line is a run, coloured by the swept value. The gap is soft minus hard validation accuracy."
     yield picture(report_parts.history_figure(material), caption)
 
 
 def sensor(material: Material) -> Iterator[str]:
     for variant in material.variants:
-        if variant.swept and any(material.members(variant, x) for x in material.values):
+        # A retrained copy has the camera of its source: its pictures would be the same.
+        if (
+            variant.swept
+            and not (variant.source and variant.change is None)
+            and any(material.members(variant, x) for x in material.values)
+        ):
             light = "linear light, shown sRGB-encoded" if material.linear else "sRGB-encoded values"
             caption = f"{variant.label}: first test image of each class and its reading ({light})."
             yield picture(report_parts.sensor_figure(material, variant), caption)
@@ -246,9 +233,8 @@ def learned_arm(material: Material, variant: Variant) -> Iterator[str]:
     for value in material.values:
         members = [(r["seed"], learned_quantities(r)) for r in material.members(variant, value)]
         for name in dict.fromkeys(name for _, found in members for name in found):
-            stack = [found[name][0] for _, found in members if name in found]
-            if is_map(stack[0]):
-                maps.setdefault(name, []).append([value_name(value), str(len(stack)), agreement(stack)])
+            if is_map(members[0][1][name][0]):
+                maps.setdefault(name, []).append([value_name(value), *agreement(material, variant, value, name)])
                 continue
             for seed, found in members:
                 gradient = sensitivity.get(value, {}).get(name) if seed == members[0][0] else None
@@ -258,18 +244,11 @@ def learned_arm(material: Material, variant: Variant) -> Iterator[str]:
         yield picture(
             report_parts.map_figure(material, variant, name, sensitivity),
             f"{name} of each seed and the mean over seeds (mean over channels); sensitivity: mean size of the "
-            "gradient of the true class's score by the map, lowest seed.",
+            "gradient of the true class's score, lowest seed.",
         )
-        yield table([material.sweep.parameter, "seeds", f"mean correlation of {name} between seeds"], lines)
+        yield table([material.sweep.parameter, "seeds", f"correlation of {name} between seeds", "of its change"], lines)
     if body:
-        head = [
-            "quantity",
-            material.sweep.parameter,
-            "seed",
-            "value per channel",
-            "unit",
-            "mean |∂score/∂value|",
-        ]
+        head = ["quantity", material.sweep.parameter, "seed", "per channel", "unit", "mean |∂score/∂value|"]
         yield table(head, body)
 
 
@@ -278,25 +257,21 @@ def exported(material: Material) -> Iterator[str]:
     for variant, value in material.points():
         for record in material.members(variant, value):
             text = json.dumps(brief(record["camera"]), indent=1, ensure_ascii=False)
-            title = f"{material.name(variant, value)}, seed {record['seed']}"
+            title = f"{material.name(variant, value).replace(chr(10), ', ')}, seed {record['seed']}"
             yield f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
 
 
 def audit(material: Material) -> Iterator[str]:
     body = []
     for record in material.records:
-        found = list(record["notes"])
-        moved = record["audit"]["moved"].items()
-        said = " ".join(found)
-        found += [f"{name} did not move" for name, entry in moved if not entry["moved"] and name not in said]
-        body += [
-            [record["variant"], value_name(record["value"]), str(record["seed"]), note] for note in found
-        ]
-    yield (
-        table(["arm", material.sweep.parameter, "seed", "note"], body)
-        if body
-        else "<p>Nothing to report.</p>"
-    )
+        # A frozen camera is not meant to move.
+        frozen = [name for name, state in record["audit"]["gradient"].items() if state == "frozen"]
+        found = [n for n in record["notes"] if not n.startswith(tuple(f"{name} did not move" for name in frozen))]
+        still = [name for name, entry in record["audit"]["moved"].items() if not entry["moved"]]
+        found += [f"{name} did not move" for name in still if name not in " ".join(record["notes"])]
+        found += control_notes(material, record)
+        body += [[record["variant"], value_name(record["value"]), str(record["seed"]), note] for note in found]
+    yield (table(["arm", material.sweep.parameter, "seed", "note"], body) if body else "<p>Nothing to report.</p>")
 
 
 SECTIONS: tuple[tuple[str, Callable[[Material], Iterator[str]]], ...] = (

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
 
 from physlayer.data import linear_to_srgb
-from physlayer.sweep.figure import BOUND_COLOUR, COLOURS, bare, panels, short
+from physlayer.sweep.figure import BOUND_COLOUR, COLOURS, bare, image_bytes, panels, short
 from physlayer.sweep.grid import Variant
 from physlayer.sweep.rebuild import (
     Material,
@@ -34,6 +36,11 @@ __all__ = [
     "sensor_figure",
 ]
 
+HISTORY = (
+    ("loss", "training loss / nat"), ("validation_loss", "validation loss / nat"),
+    ("validation_hard", "validation accuracy"), ("gap", "soft − hard accuracy"),
+)  # fmt: skip
+HALVES = (0, 0.5, 1)
 LINES = ("-", "--", "-.", ":")
 COLUMNS = 4  # panels beside each other
 MOST_SEEDS = 6  # maps beside each other; the mean is over all seeds
@@ -42,21 +49,23 @@ MOST_CELLS = 12  # classes above which a confusion matrix shows no numbers
 
 def confusion_figure(material: Material) -> Figure:
     """Confusion matrices (row: true class) at the lowest and highest value, counts summed over seeds."""
-    points, names = material.ends(), [short(name) for name in material.class_names]
-    figure, grid = panels(len(points), COLUMNS, 1.75, 1.85)
+    points, names = material.ends(), material.class_names
+    figure, grid = panels(len(points), COLUMNS, 1.75, 1.6)
     for axes, (variant, value) in zip(grid, points, strict=True):
         matrices = [np.array(r["metrics"]["test"]["confusion"]) for r in material.members(variant, value)]
         total = np.sum(matrices, axis=0)
         share = total / np.maximum(total.sum(1, keepdims=True), 1)
-        picture = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        drawn = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
         axes.set_title(material.name(variant, value), fontsize=7)
-        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=6)
-        axes.set_yticks(range(len(names)), names, fontsize=6)
+        # The columns have the order of the rows, which have the longer names.
+        axes.set_xticks(range(len(names)), [name[:3] for name in names], fontsize=6)
+        axes.set_yticks(range(len(names)), [short(name) for name in names], fontsize=6)
         for (row, column), number in np.ndenumerate(total) if len(names) <= MOST_CELLS else ():
             colour = "white" if share[row, column] > 0.55 else "black"
             axes.text(column, row, int(number), ha="center", va="center", fontsize=6, color=colour)
-    bar = figure.colorbar(picture, ax=grid, shrink=0.5, aspect=30)
+    bar = figure.colorbar(drawn, ax=grid, location="top", shrink=0.4, aspect=30)
     bar.set_label("share of the true class", fontsize=7)
+    bar.ax.tick_params(labelsize=6)
     figure.supylabel("true class", fontsize=7)
     figure.supxlabel("predicted class", fontsize=7)
     return figure
@@ -82,7 +91,7 @@ def roc_figure(material: Material) -> Figure:
                       linestyle=LINES[k % len(LINES)], label=f"{short(name)} {np.mean(areas):.2f}")  # fmt: skip
         axes.plot([0, 1], [0, 1], color=BOUND_COLOUR, linewidth=0.5)
         axes.set_title(material.name(variant, value), fontsize=7)
-        axes.set_aspect("equal")
+        axes.set(aspect="equal", xticks=HALVES, yticks=HALVES)
         axes.legend(fontsize=5.5, frameon=False, loc="lower right", title="AUC", title_fontsize=5.5,
                     labelspacing=0.2)  # fmt: skip
     figure.supxlabel("false positive rate", fontsize=7)
@@ -102,7 +111,7 @@ def reliability_figure(material: Material) -> Figure:
             axes.plot(curve.confidence, curve.accuracy, color=COLOURS[place % len(COLOURS)], linewidth=0.8,
                       marker=".", markersize=3, label=f"seed {record['seed']}")  # fmt: skip
         axes.plot([0, 1], [0, 1], color=BOUND_COLOUR, linewidth=0.5)
-        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xticks=HALVES, yticks=HALVES)
         axes.set_title(material.name(variant, value), fontsize=7)
     grid[0].legend(fontsize=5.5, frameon=False, loc="upper left", labelspacing=0.2)
     figure.supxlabel("confidence", fontsize=7)
@@ -111,33 +120,30 @@ def reliability_figure(material: Material) -> Figure:
 
 
 def history_figure(material: Material) -> Figure:
-    """Losses, hard validation accuracy and soft–hard gap per epoch: a column per arm, a line per run."""
+    """Losses, hard validation accuracy and soft–hard gap per epoch: a row per arm, a line per run."""
     from matplotlib import colormaps
     from matplotlib.lines import Line2D
 
     arms = [v for v in material.variants if any(r["variant"] == v.name for r in material.records)]
-    kinds = (("loss", "training loss / nat"), ("validation_loss", "validation loss / nat"),
-             ("validation_hard", "validation accuracy"), ("gap", "soft − hard accuracy"))  # fmt: skip
-    figure, grid = panels(len(kinds) * len(arms), len(arms), 1.35, 1.15)
+    figure, grid = panels(len(HISTORY) * len(arms), len(HISTORY), 1.75, 1.05)
     steps = np.linspace(0, 0.9, len(material.values))
     colour = dict(zip(material.values, colormaps["viridis"](steps), strict=True))
-    for row, (key, label) in enumerate(kinds):
-        line = grid[row * len(arms) : (row + 1) * len(arms)]
-        for axes, variant in zip(line, arms, strict=True):
-            if axes is not line[0]:
-                axes.sharey(line[0])
-                axes.tick_params(labelleft=False)
-            for record in (r for r in material.records if r["variant"] == variant.name):
-                epochs = [e for e in record["history"] if e.get(key) is not None]
-                axes.plot([e["epoch"] for e in epochs], [e[key] for e in epochs], linewidth=0.7, alpha=0.8,
-                          color=colour.get(record["value"], BOUND_COLOUR))  # fmt: skip
-            if row == 0:
-                axes.set_title(variant.name, fontsize=6)
-            if row == len(kinds) - 1:
-                axes.set_xlabel("epoch", fontsize=7)
-        line[0].set_ylabel(label, fontsize=6.5)
+    for place, axes in enumerate(grid):
+        row, column = divmod(place, len(HISTORY))
+        key, label = HISTORY[column]
+        if row == 0:
+            axes.set_title(label, fontsize=7)
+        else:
+            axes.sharey(grid[column])
+        for record in (r for r in material.records if r["variant"] == arms[row].name):
+            epochs = [e for e in record["history"] if e.get(key) is not None]
+            axes.plot([e["epoch"] for e in epochs], [e[key] for e in epochs], linewidth=0.7, alpha=0.8,
+                      color=colour.get(record["value"], BOUND_COLOUR))  # fmt: skip
+        if column == 0:
+            axes.set_ylabel(arms[row].name.replace("_retrained", "\nretrained"), fontsize=6)
+    figure.supxlabel("epoch", fontsize=7)
     handles = [Line2D([], [], color=c, label=f"{x:g}") for x, c in colour.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=10, fontsize=6.5, frameon=False,
+    figure.legend(handles=handles, loc="outside upper center", ncols=10, fontsize=6.5, frameon=False,
                   title=material.sweep.axis, title_fontsize=6.5)  # fmt: skip
     return figure
 
@@ -156,7 +162,7 @@ def sensor_figure(material: Material, variant: Variant) -> Figure:
     scenes, targets = material.examples()
     columns = [("scene", scenes)]
     for value, images in readings(material, variant, scenes).items():
-        columns.append((f"{value:g} {material.sweep.parameter}", images))
+        columns.append((f"{material.sweep.parameter} {value:g}", images))
     height = 0.72 * scenes.shape[2] / scenes.shape[3]
     figure, grid = panels(len(scenes) * len(columns), len(columns), 0.72, height)
     for place, axes in enumerate(grid):
@@ -178,6 +184,8 @@ def saliency_figure(material: Material) -> Figure:
     limits = {method: scale_of(found) for method, found in maps.items()}
     height = 0.78 * scenes.shape[2] / scenes.shape[3]
     figure, grid = panels((len(points) + 1) * 2 * count, 2 * count, 0.78, height)
+    figure.set_size_inches(0.78 * 2 * count + 1.1, figure.get_figheight() + 0.6)  # names at the left, bars on top
+    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
     pictures = {}
     for place, axes in enumerate(grid):
         row, column = divmod(place, 2 * count)
@@ -193,14 +201,14 @@ def saliency_figure(material: Material) -> Figure:
                 vmax=limits[method], interpolation="nearest",
             )  # fmt: skip
         if column == 0:
-            text = "scene" if row == 0 else material.name(*points[row - 1]).replace(", ", "\n")
+            text = "scene" if row == 0 else material.name(*points[row - 1])
             axes.set_ylabel(text, fontsize=6, rotation=0, ha="right", va="center")
     for method, label in (
         ("gradient", "gradient / (logit per full scale)"),
         ("grad_cam", "Grad-CAM / logit"),
     ):
         part = [a for i, a in enumerate(grid) if (i % (2 * count) < count) == (method == "gradient")]
-        bar = figure.colorbar(pictures[method], ax=part, location="bottom", aspect=30, shrink=0.8, pad=0.01,
+        bar = figure.colorbar(pictures[method], ax=part, location="top", aspect=30, shrink=0.8, pad=0.01,
                               extend="both" if method == "gradient" else "max")  # fmt: skip
         bar.set_label(label, fontsize=7)
         bar.ax.tick_params(labelsize=6)
@@ -227,15 +235,15 @@ def map_figure(material: Material, variant: Variant, name: str, sensitivity: dic
     figure, grid = panels(len(rows) * columns, columns, 1.15, 1.15 * height / width + 0.15)
     for row, (value, unit, pictures, gradient) in enumerate(rows):
         line = grid[row * columns : (row + 1) * columns]
-        low, high = (edge([image for _, image in pictures]) for edge in (np.min, np.max))
+        low, high = (float(edge([image for _, image in pictures])) for edge in (np.min, np.max))
+        if low == high:  # a constant map: a scale of one unit, or its bar would show rounding
+            low, high = low - 0.5, high + 0.5
         for axes in line:
             bare(axes)
         for axes, (title, image) in zip(line, pictures, strict=False):
-            drawn = axes.imshow(
-                image, vmin=low, vmax=high if high > low else low + 1e-6, interpolation="nearest"
-            )
+            drawn = axes.imshow(image, vmin=low, vmax=high, interpolation="nearest")
             axes.set_title(title, fontsize=6.5)
-        line[0].set_ylabel(f"{value:g} {material.sweep.parameter}", fontsize=6.5)
+        line[0].set_ylabel(f"{material.sweep.parameter} {value:g}", fontsize=6.5)
         bar = figure.colorbar(drawn, ax=line[:-1], aspect=12, pad=0.01)
         bar.set_label("ratio" if unit == "1" else unit, fontsize=6)
         bar.ax.tick_params(labelsize=6)
@@ -268,3 +276,19 @@ def value_name(value: float | None) -> str:
 def listed(values: np.ndarray) -> str:
     """A few numbers in a cell."""
     return ", ".join(f"{x:.3g}" for x in np.ravel(values))
+
+
+def reason(error: Exception) -> str:
+    """The error in words; of a file only its name, since a report may be passed on."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{Path(error.filename).name}: {error.strerror}."
+    return f"{type(error).__name__}: {error}"
+
+
+def picture(figure, caption: str, kind: str = "png", dpi: int = 120) -> str:
+    """A figure inside the page."""
+    data = base64.b64encode(image_bytes(figure, kind, dpi=dpi)).decode()
+    media = "svg+xml" if kind == "svg" else kind
+    source = f"data:image/{media};base64,{data}"
+    text = escape(caption)
+    return f'<figure class="wide"><img alt="{text}" src="{source}"><figcaption>{text}</figcaption></figure>'
