@@ -1,6 +1,6 @@
 """Import time of physlayer beyond torch, measured in fresh interpreters, interleaved.
 
-    python benchmarks/import_time.py
+python benchmarks/import_time.py
 """
 
 import statistics

@@ -14,6 +14,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +85,8 @@ def loop_epochs(images: ImageSet, epochs: int) -> list[float]:
     recipe = Recipe(epochs=epochs, batch_size=BATCH)
     fit(ConvolutionalNetwork(3, 4), images, one, recipe, seed=0, augment=stamped)
     steps = -(-len(images) // BATCH)
-    starts = stamps[::steps] + [2 * stamps[-1] - stamps[-2]]
-    return [len(images) / (b - a) for a, b in zip(starts, starts[1:], strict=False)]
+    starts = [*stamps[::steps], 2 * stamps[-1] - stamps[-2]]
+    return [len(images) / (b - a) for a, b in pairwise(starts)]
 
 
 def make_folder(folder: Path, count: int) -> None:

@@ -119,7 +119,8 @@ class MovementAudit:
     def sentence(self, model: nn.Module) -> str:
         """One line per quantity that did not move; empty if all did."""
         return "\n".join(
-            f"{name} did not move: {m.start:g} at the start, {m.end:g} now; check lr_physics and audit_gradients(model)."
+            f"{name} did not move: {m.start:g} at the start, {m.end:g} now; "
+            "check lr_physics and audit_gradients(model)."
             for name, m in self.report(model).items()
             if not m.moved
         )
@@ -139,4 +140,5 @@ def _physical_values(model: nn.Module) -> list[tuple[str, Tensor, str]]:
         (f"{prefix}.{name}".lstrip("."), getattr(layer, name).detach().clone(), layer.quantities[name].unit)
         for prefix, layer in physical_layers(model)
         for name in layer.learned()
+        if layer.free_parameter(name).requires_grad  # a frozen one is not meant to move
     ]

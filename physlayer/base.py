@@ -15,7 +15,7 @@ from physlayer.checks import check_images
 
 __all__ = ["PhysicalLayer", "Quantity", "camera_cost", "export_camera", "physical_layers"]
 
-EXPORT_LIMIT = 8192  # values written in full by `export()`; larger maps are summarised unless full=True
+EXPORT_LIMIT = 16384  # values written in full by `export()`; larger maps are summarised unless full=True
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class PhysicalLayer(nn.Module):
     def export(self, *, full: bool = False) -> dict:
         """Physical parameters with units, ready for ``json.dump``.
 
-        Maps of more than 8192 values are summarised by shape, minimum, mean and maximum unless ``full``.
+        Maps of more than 16384 values are summarised by shape, minimum, mean and maximum unless ``full``.
         """
         learned, entries = self.learned(), {}
         for name, value in self.physical().items():

@@ -17,7 +17,8 @@ def effective_bits(bits: int, gain: Tensor, offset: Tensor, brightest: Tensor | 
     r"""Bits that a pixel really uses when it never sees more than ``brightest``.
 
     .. math::
-        b_\mathrm{eff} = \log_2(1 + \min(2^b - 1, n)), \qquad n = \lfloor \max(g x_\mathrm{hi} + o, 0)(2^b - 1) + 1/2 \rfloor
+        n = \lfloor \max(g x_\mathrm{hi} + o, 0)(2^b - 1) + 1/2 \rfloor, \qquad
+        b_\mathrm{eff} = \log_2(1 + \min(2^b - 1, n))
 
     Args:
         bits: bits of the converter.

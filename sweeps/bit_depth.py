@@ -11,8 +11,8 @@ bits per pixel with the same mean, gain and offset per channel; starts from a la
 
 More arms, by name: bit_lattice (that lattice, not learned: what bit_budget must beat), bit_budget_smooth (starts from
 the same bits everywhere, a smooth 8×8 map), and the controls of bit_budget_smooth: bit_shuffled and bit_inverse (its
-map with places shuffled, or its order turned round, frozen, network retrained), bit_translated (trained on shifted
-scenes: its map must be flat).
+map of whole bits with places shuffled, or most and fewest exchanged, frozen, network retrained), bit_translated
+(trained on shifted scenes: its map must be flat).
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; one record per run in records/. A rerun skips what
 is done; Ctrl-C keeps everything finished.
@@ -21,6 +21,7 @@ is done; Ctrl-C keeps everything finished.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -107,18 +108,29 @@ def bit_budget_smooth(point: Point) -> list[nn.Module]:
     return [BitBudget(demand, mean_bits=point.value, most=most(point), gain=gain, offset=offset, size=size)]
 
 
-def shuffle(camera: nn.Module, generator: torch.Generator) -> None:
-    demand: Tensor = camera[0].free_parameter("bits")
-    with torch.no_grad():
-        demand.copy_(demand.flatten()[torch.randperm(demand.numel(), generator=generator)].view_as(demand))
+def with_bits(layers: list[nn.Module], rearrange: Callable[[Tensor], Tensor]) -> list[nn.Module]:
+    """The same converter with its whole bits rearranged: same histogram, same total, same gain and offset."""
+    layer: BitBudget = layers[0]
+    bits = layer.bit_map()
+    return [
+        BitBudget(
+            rearrange(bits.flatten()).view_as(bits),
+            mean_bits=layer.mean_bits,
+            most=layer.most,
+            gain=layer.gain.detach(),
+            offset=layer.offset.detach(),
+        )
+    ]
 
 
-def invert(camera: nn.Module, generator: torch.Generator) -> None:
-    demand: Tensor = camera[0].free_parameter("bits")
-    with torch.no_grad():
-        flat = demand.flatten()
-        rank = flat.argsort().argsort()
-        demand.copy_(flat.sort(descending=True).values[rank].view_as(demand))
+def shuffle(layers: list[nn.Module], generator: torch.Generator) -> list[nn.Module]:
+    return with_bits(layers, lambda bits: bits[torch.randperm(len(bits), generator=generator)])
+
+
+def invert(layers: list[nn.Module], generator: torch.Generator) -> list[nn.Module]:
+    """The pixel with the most bits gets the fewest, and so on; ties are broken at random."""
+    tie = torch.rand(layers[0].bit_map().numel(), generator=generator)
+    return with_bits(layers, lambda bits: bits.sort().values[(-bits + tie).argsort().argsort()])
 
 
 SWEEP = Sweep(

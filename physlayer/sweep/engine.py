@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import export_camera, physical_layers
+from physlayer.base import export_camera
 from physlayer.data import ImageSet, TaskData
 from physlayer.sweep.grid import Point, Run, Sweep, Variant
 from physlayer.sweep.records import read_record, write_json
@@ -120,10 +120,10 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         layers = variant.camera(point)
         stored = torch.load(out / "cameras" / f"{run.source_key}.pt", weights_only=True)
         nn.Sequential(*layers).load_state_dict(stored)
+        if variant.change is not None:
+            layers = variant.change(layers, torch.Generator().manual_seed(1000 + seed))
         for layer in layers:
             layer.requires_grad_(False)
-        if variant.change is not None:
-            variant.change(nn.Sequential(*layers), torch.Generator().manual_seed(1000 + seed))
     elif variant.candidates is not None:
         candidates = variant.candidates(point)
         for candidate in candidates if len(candidates) > 1 else []:
@@ -207,12 +207,6 @@ def translated(augment):
         return torch.stack(moved)
 
     return shifted
-
-
-def freeze(model: nn.Module) -> None:
-    """Stop the physical layers from learning."""
-    for _, layer in physical_layers(model):
-        layer.requires_grad_(False)
 
 
 @functools.cache

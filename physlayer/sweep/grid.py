@@ -43,7 +43,7 @@ class Variant:
             keyword arguments for ``camera``.
         swept: ``False`` for a bound that does not depend on the value (run once per seed).
         source: take the trained camera of this variant, freeze it, and train a fresh network.
-        change: what to do to that frozen camera first (a shuffled map), ``change(camera, generator)``.
+        change: what to do to that camera first (shuffle a map), ``change(layers, generator) -> layers``.
         translate: control: shift every training scene at random, circularly, so that position says nothing.
     """
 
@@ -54,7 +54,7 @@ class Variant:
     candidates: Callable[[Point], list[dict]] | None = None
     swept: bool = True
     source: str | None = None
-    change: Callable[[nn.Module, torch.Generator], None] | None = None
+    change: Callable[[list[nn.Module], torch.Generator], list[nn.Module]] | None = None
     translate: bool = False
 
 

@@ -70,7 +70,8 @@ def camera_at_start(variant: Variant, record: dict, data: TaskData) -> list[nn.M
 
     generator = torch.Generator().manual_seed(config["seed"])
     point = Point(config["value"], tuple(data.pool.images.shape[1:]), quantile, generator)
-    return variant.camera(point, **chosen_candidate(variant, record, point))
+    layers = variant.camera(point, **chosen_candidate(variant, record, point))
+    return layers if variant.change is None else variant.change(layers, generator)
 
 
 def chosen_candidate(variant: Variant, record: dict, point: Point) -> dict:

@@ -19,7 +19,7 @@ from tasks.base import Options
 __all__ = ["TASK", "BloodCells"]
 
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
-PHANTOM_POOL, PHANTOM_TEST, PHANTOM_SIZE = 1250, 1000, 32
+PHANTOM_POOL, PHANTOM_TEST, PHANTOM_SIZE = 2500, 1000, 32
 FAST_POOL, FAST_TEST = 400, 300
 POOL_SEED, TEST_SEED = 1, 2  # two seeds share no slide
 REAL_HEIGHT, REAL_WIDTH = 60, 80
@@ -73,7 +73,7 @@ class BloodCells:
             per_class = 100 if options.fast else 400
             epochs = 2 if options.fast else 16
             return Recipe(epochs=epochs, images_per_class=per_class, validation_per_class=150, lr=3e-3)
-        return Recipe(epochs=4 if options.fast else 10, lr=4e-3, batch_size=32)
+        return Recipe(epochs=3 if options.fast else 6, lr=8e-3, batch_size=32)
 
     def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Mirror images of the scene, and a small change of the lamp's brightness and colour.
@@ -104,7 +104,13 @@ def cached_phantom(images: int, seed: int, size: int) -> ImageSet:
         try:
             with open(path, "rb") as file, np.load(file) as stored:
                 return _image_set(stored["images"], stored["targets"], stored["groups"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # a cache that was cut short: render again
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            zipfile.BadZipFile,
+        ):  # a cache that was cut short: render again
             path.unlink(missing_ok=True)
     made = phantom.make_phantom(images, seed=seed, size=size, jobs=min(2, os.cpu_count() or 1))
     try:

@@ -39,6 +39,7 @@ def span(point, *, high):
 def invert(camera, generator):
     with torch.no_grad():
         camera[0].free_parameter("bits").neg_()
+    return camera
 
 
 SWEEP = Sweep(
@@ -82,7 +83,7 @@ def make_record(out, variant, value, seed, data):
     torch.manual_seed(seed)
     layers = variant.camera(point, **(search[1]["candidate"] if search else {}))
     if variant.change:
-        variant.change(nn.Sequential(*layers), point.generator)
+        layers = variant.change(layers, point.generator)
     model = nn.Sequential(*layers, get_task("blood_cells").network("small", SHAPE, 4)).eval()
     logits = predict(model, data.test)
     engine.save_models(out, key, model, logits)

@@ -33,7 +33,20 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def sweep(folder, out, *more):
-    base = ["--bits", "1", "--seeds", "1", "--fast", "--epochs", "1", "--variants", "fixed", "--jobs", "1", "--no-report"]
+    base = [
+        "--bits",
+        "1",
+        "--seeds",
+        "1",
+        "--fast",
+        "--epochs",
+        "1",
+        "--variants",
+        "fixed",
+        "--jobs",
+        "1",
+        "--no-report",
+    ]
     return main(SWEEP, "manual", [*base, "--data", str(folder), "--out", str(out), *more])
 
 
