@@ -15,7 +15,7 @@ __all__ = ["Movement", "MovementAudit", "audit_gradients", "parameter_groups"]
 def parameter_groups(
     model: nn.Module, *, lr: float = 1e-3, lr_physics: float | None = None, weight_decay: float = 0.0
 ) -> list[dict]:
-    """Two optimiser groups, ``physics`` and ``network``, that together hold every parameter exactly once.
+    """Two optimiser groups, ``physics`` and ``network``, that together hold every trainable parameter exactly once.
 
     Physical parameters get their own rate (ten times ``lr`` unless stated) and no weight decay, which would
     pull a gain or a transmission towards a meaningless value.
@@ -30,7 +30,7 @@ def parameter_groups(
         >>> [(group["name"], len(group["params"]), group["lr"]) for group in parameter_groups(model)]
         [('physics', 1, 0.01), ('network', 2, 0.001)]
     """
-    physics = {id(p): p for _, p in _physical_parameters(model)}
+    physics = {id(p): p for _, layer in physical_layers(model) for p in layer.parameters()}
     network = [p for p in model.parameters() if id(p) not in physics and p.requires_grad]
     trained = [p for p in physics.values() if p.requires_grad]
     lr_physics = 10 * lr if lr_physics is None else lr_physics

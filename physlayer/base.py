@@ -96,6 +96,16 @@ class PhysicalLayer(nn.Module):
             if learned:
                 raise TypeError(f"Expected {name} to be floating to be learned, but got {tensor.dtype}.")
             tensor = tensor.to(torch.get_default_dtype())
+        if not learned and tensor.requires_grad:
+            raise ValueError(
+                f"Expected {name} to be a plain value or an nn.Parameter, but got a tensor computed from one, which "
+                f"would stay fixed; wrap the result: nn.Parameter(value.detach().view(...))."
+            )
+        if getattr(value, "physical_owner", None) is not None:
+            raise ValueError(
+                f"Expected {name} to have an nn.Parameter of its own, but got one that is already the "
+                f"{value.physical_owner} of a layer; pass nn.Parameter(value.detach().clone())."
+            )
         if tensor.numel() == 0 or not bool(torch.isfinite(tensor).all()):
             raise ValueError(f"Expected {name} to be finite and not empty, but got {_summary(tensor)}.")
         if not learned and not bool(((tensor >= low) & (tensor <= high)).all()):
@@ -106,6 +116,7 @@ class PhysicalLayer(nn.Module):
             return
         bound = Interval(low, high, name)
         bound.right_inverse(tensor.detach())  # refuse before anything is registered
+        value.physical_owner = name  # from here on it holds the free number behind the bound
         self.register_parameter(name, value)
         if math.isfinite(low) or math.isfinite(high):
             parametrize.register_parametrization(self, name, bound)
@@ -223,7 +234,10 @@ def export_camera(model: nn.Module, shape: tuple[int, int, int], *, full: bool =
 
 
 def camera_cost(model: nn.Module, shape: tuple[int, int, int]) -> dict[str, float]:
-    """Cost of one image through all physical layers: parameters add; bits, samples, photons are the last stage's."""
+    """Cost of one image through all physical layers: parameters add; bits, samples, photons are the last stage's.
+
+    Shapes are followed through physical layers only: keep other modules after the camera, not inside it.
+    """
     total: dict[str, float] = {"n_parameters": 0}
     for _, layer in physical_layers(model):
         cost = layer.cost(shape)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.budget import allocate_through
+from physlayer.checks import plain_number
 from physlayer.converter import Converter, full_size
 from physlayer.quantize import BlockSum, Grid, blocks, quantize
 
@@ -31,7 +32,8 @@ def quantize_bits(x: Tensor, bits: Tensor, gain: Tensor, offset: Tensor, leak: f
 
     This is the step gradient of LSQ at a step of :math:`2^{-b}`. For a squared error its mean is minus
     :math:`2 \ln 2` times the error variance, so pixels trade bits until their errors are equal: reverse
-    water-filling. Gradients to ``x``, ``gain`` and ``offset`` are those of :func:`physlayer.quantize.quantize`.
+    water-filling. Gradients to ``x``, ``gain`` and ``offset`` are those of :func:`physlayer.quantize.quantize`; a
+    pixel of 0 bits passes none of these, but its bits keep theirs, so it can come back.
 
     References:
         Esser et al. 2020, arXiv:1902.08153.
@@ -75,7 +77,8 @@ class BitBudget(Converter):
 
     Args:
         bits: demand per pixel, ``(H, W)``, ``(1, H, W)`` or ``(C, H, W)``, in bits; ``nn.Parameter`` to learn it.
-            A coarse grid with ``size`` is upsampled bilinearly before the bits are counted out.
+            A coarse grid with ``size`` is upsampled bilinearly before the bits are counted out. A plain map
+            without ``size`` is taken as it is: whole numbers, mean at most ``mean_bits``.
         mean_bits: :math:`\bar b`, mean bits per sample over the sensor.
         most: :math:`b_\mathrm{max}`, 1…16.
         gain, offset, size, leak: as in :class:`physlayer.BitDepth`.
@@ -105,8 +108,8 @@ class BitBudget(Converter):
         leak: float = 0.01,
     ):
         super().__init__(gain, offset, size, leak)
-        if not 1 <= most <= 16:
-            raise ValueError(f"Expected most to be a whole number of bits in 1…16, but got {most}.")
+        most = plain_number("most", most, 1, 16, whole=True)
+        mean_bits = plain_number("mean_bits", mean_bits, 0, 16)
         if not 0 < mean_bits <= most:
             raise ValueError(
                 f"Expected mean_bits to lie in (0, {most}], but got {mean_bits}; raise most or ask for less."
@@ -115,7 +118,13 @@ class BitBudget(Converter):
             raise ValueError(
                 "Expected bits to be a map (H, W) or (C, H, W); for the same bits everywhere use BitDepth."
             )
-        self.mean_bits, self.most = float(mean_bits), int(most)
+        self.mean_bits, self.most = mean_bits, most
+        self.given = not isinstance(bits, nn.Parameter) and size is None
+        if self.given and (bool((bits != bits.round()).any()) or float(bits.double().mean()) > mean_bits + 1e-9):
+            raise ValueError(
+                f"Expected a fixed map of bits to hold whole numbers with a mean of at most {mean_bits:g}, but got "
+                f"a mean of {float(bits.double().mean()):g}; use allocate(demand, total, high=most) to make one."
+            )
         # Half a bit of room on either side lets 0 and `most` be reached without saturating the bound.
         self.register_physical("bits", bits, unit="bit", low=-0.5, high=most + 0.5)
 
@@ -125,6 +134,8 @@ class BitBudget(Converter):
 
     def whole_bits(self, x_shape: tuple[int, ...]) -> Tensor:
         demand = self.demand(x_shape)
+        if self.given:
+            return demand
         total = int(self.mean_bits * demand.numel() + 1e-6)
         return allocate_through(demand, total, low=0, high=self.most)
 
@@ -152,4 +163,4 @@ class BitBudget(Converter):
         return float(self.bit_map().mean(dtype=torch.float64))
 
     def settings(self) -> dict:
-        return {"mean_bits": self.mean_bits, "most": self.most}
+        return {"mean_bits": self.mean_bits, "most": self.most} | super().settings()

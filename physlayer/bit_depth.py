@@ -13,24 +13,29 @@ __all__ = ["BitDepth", "effective_bits"]
 CONVENTIONS = {"midtread": midtread, "midrise": midrise}
 
 
-def effective_bits(bits: int, gain: Tensor, offset: Tensor, brightest: Tensor | float = 1.0) -> Tensor:
-    r"""Bits that a pixel really uses when it never sees more than ``brightest``.
+def effective_bits(
+    bits: int, gain: Tensor, offset: Tensor, brightest: Tensor | float = 1.0, darkest: Tensor | float = 0.0
+) -> Tensor:
+    r"""Bits that a mid-tread pixel really uses when it sees nothing outside ``darkest…brightest``.
 
     .. math::
-        n = \lfloor \max(g x_\mathrm{hi} + o, 0)(2^b - 1) + 1/2 \rfloor, \qquad
-        b_\mathrm{eff} = \log_2(1 + \min(2^b - 1, n))
+        b_\mathrm{eff} = \log_2(1 + n(x_\mathrm{hi}) - n(x_\mathrm{lo})), \qquad
+        n(x) = \min(2^b - 1, \lfloor \max(g x + o, 0)(2^b - 1) + 1/2 \rfloor)
 
     Args:
         bits: bits of the converter.
-        gain: :math:`g`, unit 1. offset: :math:`o`, full scale. brightest: :math:`x_\mathrm{hi}`, full scale.
+        gain: :math:`g`, unit 1. offset: :math:`o`, full scale.
+        brightest: :math:`x_\mathrm{hi}`, full scale. darkest: :math:`x_\mathrm{lo}`, full scale.
 
     Example:
         >>> effective_bits(4, torch.tensor(1 / 15), torch.tensor(0.0))
         tensor(1.)
     """
     steps = 2**bits - 1
-    reached = torch.floor((gain * brightest + offset).clamp(min=0) * steps + 0.5)
-    return torch.log2(1 + reached.clamp(max=steps))
+    high, low = (
+        torch.floor((gain * x + offset).clamp(min=0) * steps + 0.5).clamp(max=steps) for x in (brightest, darkest)
+    )
+    return torch.log2(1 + high - low)
 
 
 class BitDepth(Converter):
@@ -94,16 +99,15 @@ class BitDepth(Converter):
         return self.bits
 
     def settings(self) -> dict:
-        return {"bits": self.bits, "convention": self.convention}
+        return {"bits": self.bits, "convention": self.convention} | super().settings()
 
 
 def check_bits(bits: int, low: int = 1, high: int = 16) -> int:
     """Return ``bits`` if it is a whole number in ``low…high``, else say what to do."""
     if isinstance(bits, nn.Parameter):
-        raise TypeError(
-            "Expected bits of BitDepth to be fixed, but got an nn.Parameter; BitBudget learns bits per pixel."
-        )
-    if isinstance(bits, bool) or int(bits) != bits or not low <= bits <= high:
+        raise TypeError("Expected bits to be a fixed number, but got an nn.Parameter; BitBudget learns bits per pixel.")
+    number = isinstance(bits, int | float) and not isinstance(bits, bool)
+    if not number or not low <= bits <= high or int(bits) != bits:
         fix = "; a pixel without bits is possible in BitBudget" if bits == 0 else ""
-        raise ValueError(f"Expected bits to be a whole number in {low}…{high}, but got {bits}{fix}.")
+        raise ValueError(f"Expected bits to be a whole number in {low}…{high}, but got {bits!r}{fix}.")
     return int(bits)

@@ -45,6 +45,7 @@ def allocate(demand: Tensor, total: int, *, low: int = 0, high: int = 1) -> Tens
     if not bool(torch.isfinite(demand).all()):
         raise ValueError("Expected demand to be finite, but got NaN or infinity.")
     flat = demand.detach().reshape(-1).to(torch.float64)
+    flat = flat.clamp(min=flat.max() - (high - low + 1) * size)  # further below changes nothing, and keeps digits
     flat = flat + TIE * ((torch.arange(size, device=flat.device, dtype=torch.float64) * GOLDEN) % 1)
     left, right = flat.min() - high, flat.max() - low  # everything at high … everything at low
     for _ in range(60):

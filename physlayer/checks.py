@@ -5,16 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["check_images"]
+__all__ = ["check_images", "plain_number"]
 
+LIMIT = 16.0  # full scales: far above any exposure, far below 8-bit codes
 SAMPLE = 4096  # values looked at per training step: enough to see 0…255 codes or a NaN batch, about 20 µs
 
 
 def check_images(x: Tensor, name: str = "x", *, full: bool = False) -> None:
     """Refuse what is not a float ``(B, C, H, W)`` batch on the scale 0…1.
 
-    A reading may leave 0…1 a little (noise before the converter, an exposure that saturates), so only values
-    far outside, below -1 or above 2, are refused: they are integer codes that were never divided.
+    A reading may leave 0…1 (noise before the converter, an exposure that saturates), so only values far outside,
+    beyond ±16, are refused: they are integer codes that were never divided.
 
     Args:
         x: images, ``(B, C, H, W)``, intensities in 0…1 of full scale.
@@ -39,10 +40,15 @@ def check_images(x: Tensor, name: str = "x", *, full: bool = False) -> None:
             f"Expected {name} to be a floating tensor with intensities in 0…1, but got {x.dtype}; "
             f"for 8-bit images use {name}.float() / 255."
         )
+    if x.dtype in (torch.float16, torch.bfloat16):
+        raise TypeError(
+            f"Expected {name} to be float32 or float64, but got {x.dtype}, too coarse for a converter's levels; "
+            f"use {name}.float(), and under autocast give the camera its own block with enabled=False."
+        )
     if x.ndim != 4:
         fix = f"; add the batch axis with {name}[None]" if x.ndim == 3 else ""
         raise ValueError(f"Expected {name} to be (B, C, H, W), but got {tuple(x.shape)}{fix}.")
-    if x.shape[-1] in (1, 3, 4) and x.shape[1] > 4:
+    if (x.shape[-1] == 3 and x.shape[1] > 4) or (x.shape[-1] in (1, 4) and x.shape[1] >= 64):
         raise ValueError(
             f"Expected {name} to be (B, C, H, W), but got {tuple(x.shape)}, which looks like (B, H, W, C); "
             f"use {name}.permute(0, 3, 1, 2)."
@@ -53,13 +59,35 @@ def check_images(x: Tensor, name: str = "x", *, full: bool = False) -> None:
         return
     seen = x.detach()
     if not full and seen.numel() > SAMPLE:
-        seen = seen.reshape(-1) if seen.is_contiguous() else seen.flatten(0, 1)[0].reshape(-1)
-        seen = seen[:: max(1, seen.numel() // SAMPLE)]
+        # every image and channel, some rows and columns; works on any memory layout without a copy of the batch
+        step = max(1, round((seen.numel() / SAMPLE) ** 0.5))
+        seen = seen[:, :, step // 2 % seen.shape[2] :: step, step // 2 % seen.shape[3] :: step]
     low, high = (float(value) for value in torch.aminmax(seen))
     if not (low > -float("inf") and high < float("inf")):  # also false for NaN
         raise ValueError(f"Expected {name} to be finite, but got NaN or infinity.")
-    if low < -1 or high > 2:
+    if low < -LIMIT or high > LIMIT:
         raise ValueError(
             f"Expected {name} to hold intensities in 0…1 of full scale, but got values from {low:g} to {high:g}; "
             f"divide 8-bit codes by 255."
         )
+
+
+def plain_number(name: str, value: float, low: float, high: float, *, whole: bool = False) -> float:
+    """A setting that is no physical quantity: a plain number in range, never learned.
+
+    Raises:
+        TypeError: if it is no number, or an ``nn.Parameter``, which would silently stay fixed.
+        ValueError: if it is out of range or not whole.
+
+    Example:
+        >>> plain_number("leak", 0.01, 0.0, 1.0)
+        0.01
+    """
+    kind = "a whole number" if whole else "a number"
+    if isinstance(value, bool | Tensor) or not isinstance(value, int | float):
+        raise TypeError(
+            f"Expected {name} to be {kind}, but got {type(value).__name__}; {name} is a setting, not learned."
+        )
+    if not low <= value <= high or (whole and int(value) != value):
+        raise ValueError(f"Expected {name} to be {kind} in {low:g}…{high:g}, but got {value:g}.")
+    return int(value) if whole else float(value)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from physlayer.base import PhysicalLayer
+from physlayer.checks import check_images, plain_number
 from physlayer.quantize import Grid, codes_of, quantize
 
 __all__ = ["Converter", "full_size"]
@@ -24,9 +25,13 @@ def full_size(value: Tensor, x_shape: tuple[int, ...], name: str, size: tuple[in
         if value.numel() > 1:
             raise ValueError(
                 f"Expected {name} to be a scalar, (C, 1, 1), (H, W) or (C, H, W), but got {tuple(value.shape)}; "
-                f"for one value per channel use .view(-1, 1, 1)."
+                f"for one value per channel use nn.Parameter(torch.ones(C, 1, 1)) or a plain tensor of that shape."
             )
         return value.reshape(1, 1, 1, 1)
+    if value.ndim > 4 or (value.ndim == 4 and value.shape[0] != 1):
+        raise ValueError(
+            f"Expected {name} to be a number, (C, 1, 1), (H, W) or (C, H, W), but got {tuple(value.shape)}."
+        )
     value = value.reshape((1,) * (4 - value.ndim) + tuple(value.shape))
     channels, height, width = x_shape[-3:]
     if value.shape[1] not in (1, channels):
@@ -57,9 +62,11 @@ class Converter(PhysicalLayer):
         leak: float,
     ):
         super().__init__()
-        if not 0 < leak <= 1:
-            raise ValueError(f"Expected leak to lie in (0, 1], but got {leak}; 0 would let saturated pixels die.")
-        self.size, self.leak = size, leak
+        # the smallest leak is not 0: that would let saturated pixels die
+        self.leak = plain_number("leak", leak, 1e-6, 1.0)
+        if size is not None and not (len(size) == 2 and min(size) >= 1):
+            raise ValueError(f"Expected size to be (height, width) of the images, but got {size!r}.")
+        self.size = None if size is None else (int(size[0]), int(size[1]))
         self.register_physical("gain", gain, unit="1", low=0.0)
         self.register_physical("offset", offset, unit="full scale")
 
@@ -78,13 +85,16 @@ class Converter(PhysicalLayer):
 
     def codes(self, x: Tensor) -> Tensor:
         """Integer codes the converter puts out, int64, 0 … 2^bits − 1."""
-        self.check(x)
+        check_images(x, full=True)
         with torch.no_grad():
             return codes_of(x, self.grid(x.shape), *self.analogue(x.shape))
 
     def mean_bits_per_sample(self) -> float:
         """Bits that one sample (one pixel of one channel) costs, on average."""
         raise NotImplementedError
+
+    def settings(self) -> dict:
+        return {} if self.size is None else {"size": list(self.size)}
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         bits = self.mean_bits_per_sample() * math.prod(shape)

@@ -145,7 +145,7 @@ class TaskData:
         class_names: target ``k`` means ``class_names[k]``.
         pool: images for training and validation.
         test: images evaluated once at the end.
-        fingerprint: SHA-256 over images and targets.
+        fingerprint: SHA-256 over all that determines a split.
         notes: what a report must say about the data.
 
     Raises:
@@ -294,18 +294,21 @@ def epoch_order(
     return order[torch.randperm(len(order), generator=generator)]
 
 
-def fingerprint(images: Tensor, targets: Tensor) -> str:
-    """SHA-256 over type, shape and values of ``images`` and ``targets``, hexadecimal.
+def fingerprint(*parts: Tensor | np.ndarray | str) -> str:
+    """SHA-256 over type, shape and values of tensors, arrays of names and words, hexadecimal.
+
+    Give it everything a split depends on, the sources too: images alone do not say who may see them.
 
     Example:
-        >>> len(fingerprint(torch.zeros(1, 1, 2, 2), torch.zeros(1).long()))
+        >>> len(fingerprint(torch.zeros(1, 1, 2, 2), torch.zeros(1).long(), np.array(["a"]), "linear"))
         64
     """
     digest = hashlib.sha256()
-    for tensor in (images, targets):
-        values = np.ascontiguousarray(tensor.detach().cpu().numpy())
+    for part in parts:
+        values = part.detach().cpu().numpy() if isinstance(part, Tensor) else np.asarray(part)
+        values = np.ascontiguousarray(values)
         digest.update(f"{values.dtype.str} {values.shape}".encode())
-        digest.update(values.data)
+        digest.update(values.tobytes() if values.dtype.kind == "U" else values.data)
     return digest.hexdigest()
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.base import PhysicalLayer
 from physlayer.bit_depth import check_bits
+from physlayer.checks import check_images
 from physlayer.quantize import blocks
 
 __all__ = ["LearnedStep", "quantize_lsq"]
@@ -25,7 +26,7 @@ def quantize_lsq(x: Tensor, step: Tensor, top_code: int, gradient_scale: float =
     :math:`Q_P` up, times ``gradient_scale``. Halves round up.
 
     Args:
-        x: :math:`v`, any shape. step: :math:`s > 0`, scalar, unit of ``x``. top_code: :math:`Q_P = 2^b - 1`.
+        x: :math:`v`, one axis or more. step: :math:`s > 0`, scalar, unit of ``x``. top_code: :math:`Q_P = 2^b - 1`.
         gradient_scale: the paper uses :math:`1/\sqrt{N Q_P}`.
 
     References:
@@ -35,7 +36,9 @@ def quantize_lsq(x: Tensor, step: Tensor, top_code: int, gradient_scale: float =
         >>> quantize_lsq(torch.tensor([-0.1, 0.05, 0.3, 0.55, 0.9]), torch.tensor(0.25), 3)
         tensor([0.0000, 0.0000, 0.2500, 0.5000, 0.7500])
     """
-    return _LearnedStep.apply(x, step, top_code, gradient_scale)
+    if x.ndim == 0:
+        raise ValueError("Expected x to have at least one axis, but got a scalar; use x.reshape(1).")
+    return _LearnedStep.apply(x, step.to(x.dtype), top_code, gradient_scale)
 
 
 class _LearnedStep(torch.autograd.Function):
@@ -109,7 +112,7 @@ class LearnedStep(PhysicalLayer):
 
     def codes(self, x: Tensor) -> Tensor:
         """Integer codes, int64, 0 … 2^bits − 1."""
-        self.check(x)
+        check_images(x, full=True)
         with torch.no_grad():
             return torch.floor((x / self.step).clamp(0, self.top_code) + 0.5).clamp(max=self.top_code).to(torch.int64)
 

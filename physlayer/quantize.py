@@ -61,7 +61,8 @@ def quantize(
     Surrogate: :math:`\partial y/\partial v = 1` for :math:`0 \le v \le 1`, ``leak`` outside, hence
     :math:`\partial y/\partial x = g\,\partial y/\partial v`, :math:`\partial y/\partial g = x\,\partial y/\partial v`,
     :math:`\partial y/\partial o = \partial y/\partial v`. The leak is backward only: without it a pixel that is
-    saturated or dark in every training image could never come back.
+    saturated or dark in every training image could never come back. A pixel with one level (0 bits) reads nothing
+    and passes no gradient.
 
     Args:
         x: intensities, ``(B, C, H, W)``, in full scales.
@@ -74,9 +75,18 @@ def quantize(
         >>> quantize(torch.tensor([0.0, 0.4, 0.5, 1.0]).view(1, 1, 1, 4), midtread(1)).flatten()
         tensor([0., 0., 1., 1.])
     """
-    gain = x.new_ones(()) if gain is None else gain
-    offset = x.new_zeros(()) if offset is None else offset
+    gain = x.new_ones(()) if gain is None else gain.to(x.dtype)
+    offset = x.new_zeros(()) if offset is None else offset.to(x.dtype)
     gain, offset = (v.reshape((1,) * (4 - v.ndim) + v.shape) for v in (gain, offset))
+    for name, value in (("gain", gain), ("offset", offset)):
+        fits = x.ndim == value.ndim == 4 and all(
+            v in (1, n) for v, n in zip(value.shape, (1, *x.shape[1:]), strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"Expected {name} to broadcast over images (B, C, H, W), but got {tuple(value.shape)} "
+                f"for images {tuple(x.shape)}."
+            )
     if torch.compiler.is_compiling():
         return _quantize_plain(x, grid, gain, offset, leak)
     return _Quantize.apply(x.contiguous(), gain, offset, grid, leak)
@@ -84,6 +94,7 @@ def quantize(
 
 def codes_of(x: Tensor, grid: Grid, gain: Tensor, offset: Tensor) -> Tensor:
     """Integer codes ``clip(floor(a(g x + o) + s), 0, n - 1)``, int64."""
+    gain, offset = gain.to(x.dtype), offset.to(x.dtype)
     return _clip(torch.floor(torch.addcmul(*_line(grid, gain, offset, x))), grid.top).to(torch.int64)
 
 
@@ -102,7 +113,10 @@ def _quantize_plain(x: Tensor, grid: Grid, gain: Tensor, offset: Tensor, leak: f
     v = x * gain + offset
     code = _clip(torch.floor(torch.addcmul(*_line(grid, gain, offset, x))), grid.top)
     inside = v.clamp(0, 1)
-    return straight_through((code + grid.read) / grid.divisor, inside + leak * (v - inside))
+    soft = inside + leak * (v - inside)
+    if isinstance(grid.top, Tensor):
+        soft = soft * (grid.top > 0)
+    return straight_through((code + grid.read) / grid.divisor, soft)
 
 
 class _Quantize(torch.autograd.Function):
@@ -112,7 +126,7 @@ class _Quantize(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, gain, offset, grid, leak):
         ctx.save_for_backward(x, gain, offset)
-        ctx.leak = leak
+        ctx.leak, ctx.alive = leak, grid.top > 0 if isinstance(grid.top, Tensor) else None
         shift, _, scale = _line(grid, gain, offset, x)
         out = torch.empty_like(x)
         for start, stop in blocks(x):
@@ -142,6 +156,8 @@ class _Quantize(torch.autograd.Function):
             xb, gb = x[start:stop], grad[start:stop]
             outside = torch.clamp(xb, low, high).ne_(xb)  # 1 where the converter is saturated, 0 where it is not
             gb = torch.addcmul(gb, gb, outside, value=ctx.leak - 1)
+            if ctx.alive is not None:
+                gb.mul_(ctx.alive)
             if need_gain:
                 sum_gain.add_product(gb, xb)
             if need_offset:

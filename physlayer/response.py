@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.base import PhysicalLayer
+from physlayer.checks import plain_number
+from physlayer.converter import full_size
 
 __all__ = ["Response", "power_response"]
 
@@ -30,8 +32,9 @@ def power_response(x: Tensor, gamma: Tensor | float, toe: float = 1e-3) -> Tenso
     gamma = torch.as_tensor(gamma, dtype=x.dtype, device=x.device)
     floor = torch.as_tensor(toe, dtype=x.dtype, device=x.device) ** gamma
     span = (1 + toe) ** gamma - floor
-    curve = (x.clamp(min=0) + toe) ** gamma - floor
-    tangent = gamma * floor / toe * x.clamp(max=0)
+    dark = x.clamp(max=0)  # what is left above keeps one slope at 0, where two clamps would count it twice
+    curve = (x - dark + toe) ** gamma - floor
+    tangent = gamma * floor / toe * dark
     return (curve + tangent) / span
 
 
@@ -57,14 +60,12 @@ class Response(PhysicalLayer):
 
     def __init__(self, gamma: float | Tensor | nn.Parameter = 0.5, *, toe: float = 1e-3):
         super().__init__()
-        if not 0 < toe < 1:
-            raise ValueError(f"Expected toe to lie in (0, 1) full scale, but got {toe}.")
-        self.toe = toe
+        self.toe = plain_number("toe", toe, 1e-6, 0.5)
         self.register_physical("gamma", gamma, unit="1", low=0.1, high=4.0)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        return power_response(x, self.gamma, self.toe)
+        return power_response(x, full_size(self.gamma, x.shape, "gamma", None), self.toe)
 
     def settings(self) -> dict:
         return {"toe": self.toe}

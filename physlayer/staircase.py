@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.base import PhysicalLayer
 from physlayer.bit_depth import check_bits
+from physlayer.checks import check_images, plain_number
 
 __all__ = ["SoftStaircase", "soft_staircase"]
 
@@ -86,9 +87,7 @@ class SoftStaircase(PhysicalLayer):
         super().__init__()
         self.bits = check_bits(bits)
         self.top_code = 2**self.bits - 1
-        if not sharpness > 0:
-            raise ValueError(f"Expected sharpness to be above 0 per code, but got {sharpness}.")
-        self.sharpness = float(sharpness)
+        self.sharpness = plain_number("sharpness", sharpness, 0.01, 1e6)
         gain = nn.Parameter(torch.tensor(float(self.top_code))) if gain is None else gain
         if isinstance(gain, Tensor) and gain.numel() != 1:
             raise ValueError(f"Expected gain to be one number, but got shape {tuple(gain.shape)}; BitDepth has maps.")
@@ -105,7 +104,7 @@ class SoftStaircase(PhysicalLayer):
 
     def codes(self, x: Tensor) -> Tensor:
         """Integer codes, int64, 0 … 2^bits − 1."""
-        self.check(x)
+        check_images(x, full=True)
         with torch.no_grad():
             code = torch.floor((self.gain * x).clamp(0, self.top_code) + 0.5)
             return code.clamp(max=self.top_code).to(torch.int64)

@@ -15,10 +15,12 @@ from torch.nn import functional as F
 
 from physlayer.audit import MovementAudit, audit_gradients, parameter_groups
 from physlayer.base import physical_layers
-from physlayer.data import ImageSet, epoch_order
+from physlayer.checks import plain_number
+from physlayer.data import ImageSet, epoch_order, linear_to_srgb
 
 __all__ = ["FitResult", "Recipe", "TrainingError", "fit", "predict", "seeded"]
 
+LONGEST_WARM_UP = 0.3  # of the training: in one epoch the physics must learn too
 GAP_IMAGES = 256  # validation images on which soft and hard readings are compared each epoch
 
 
@@ -37,7 +39,7 @@ class Recipe:
             unless stated. weight_decay: of the network only.
         images_per_class: images drawn per class and epoch, evenly over sources; ``None`` for every image once.
         validation_per_class: the same for the validation images that choose the epoch (a fixed draw).
-        warm_up: epochs in which the physical parameters stay at their start (physics.md: 1–3).
+        warm_up: epochs in which the physical parameters stay at their start, at most 30 % of all.
         patience: stop after this many epochs without a better validation score; ``None`` never.
         linear: give layers linear light (the physics); ``False`` gives the file's sRGB-encoded values.
         label_smoothing: of the cross entropy. gradient_clip: largest gradient norm.
@@ -58,9 +60,15 @@ class Recipe:
     gradient_clip: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "lr", "gradient_clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"Expected {name} to be above 0, but got {getattr(self, name)}.")
+        for name in ("epochs", "batch_size", "images_per_class", "validation_per_class", "patience"):
+            if getattr(self, name) is not None:
+                plain_number(name, getattr(self, name), 1, 10**9, whole=True)
+        for name, low, high in (
+            ("lr", 1e-12, 1e3), ("lr_physics", 0, 1e3), ("weight_decay", 0, 1e3), ("warm_up", 0, 1e3),
+            ("label_smoothing", 0, 0.99), ("gradient_clip", 1e-12, 1e12),
+        ):  # fmt: skip
+            if getattr(self, name) is not None:
+                plain_number(name, getattr(self, name), low, high)
 
     def as_dict(self) -> dict:
         return asdict(self)
@@ -122,7 +130,7 @@ def fit(
 
     The order of the data, the augmentation and dropout depend on ``seed`` alone, so that models trained with the
     same seed see the same images in the same order. Each epoch is scored on the *hard* reading; ``gap`` is soft
-    minus hard accuracy on the first 256 validation images.
+    minus hard accuracy on up to 256 validation images.
 
     Args:
         model: physical layers and network giving logits ``(B, K)``.
@@ -146,7 +154,8 @@ def fit(
         epoch_order(train.targets, train.group_codes, per_class=recipe.images_per_class, generator=generator)
     )
     steps = recipe.epochs * math.ceil(per_epoch / recipe.batch_size)
-    schedules = [_one_cycle(steps, recipe.warm_up / recipe.epochs if g["name"] == "physics" else 0.0) for g in groups]
+    wait = min(recipe.warm_up / recipe.epochs, LONGEST_WARM_UP)
+    schedules = [_one_cycle(steps, wait if group["name"] == "physics" else 0.0) for group in groups]
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
     validation = _thinned(validation, recipe.validation_per_class)
     writer, audit = _tensorboard(log_dir), MovementAudit(model)
@@ -195,9 +204,12 @@ def _train_epoch(model, train, order, recipe, optimizer, schedule, augment, gene
     targets = train.targets[order]
     trained = [p for group in optimizer.param_groups for p in group["params"]]
     for number, start in enumerate(range(0, len(order), recipe.batch_size), 1):
-        images = train.batch(order[start : start + recipe.batch_size], linear=recipe.linear).to(device)
-        if augment is not None and recipe.augment:
+        # the scene changes in linear light, whatever the sensor is shown of it
+        changed = augment is not None and recipe.augment
+        images = train.batch(order[start : start + recipe.batch_size], linear=recipe.linear or changed).to(device)
+        if changed:
             images = augment(images, generator)
+            images = images if recipe.linear else linear_to_srgb(images)
         target = targets[start : start + recipe.batch_size].to(device)
         loss = F.cross_entropy(model(images), target, label_smoothing=recipe.label_smoothing)
         optimizer.zero_grad()
@@ -236,12 +248,13 @@ def predict(
     *,
     linear: bool = True,
     batch_size: int = 256,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
     views: tuple[tuple[int, ...], ...] = ((),),
 ) -> Tensor:
     """Logits ``(N, K)`` of the hard reading, on the CPU, in the order of the set.
 
     Args:
+        device: where to compute; ``None`` for where the model is.
         views: test-time augmentation: axes to flip the scene along, one tuple per view; logits are averaged.
             ``((), (2,), (3,), (2, 3))`` averages the four mirror images.
 
@@ -252,6 +265,8 @@ def predict(
         torch.Size([5, 2])
     """
     was_training = [(module, module.training) for module in model.modules()]
+    if device is None:
+        device = next((p.device for p in [*model.parameters(), *model.buffers()]), torch.device("cpu"))
     model.to(device).eval()
     logits = []
     try:
@@ -278,7 +293,7 @@ def _validate(model: nn.Module, validation: ImageSet, recipe: Recipe, device: to
     logits = predict(model, validation, linear=recipe.linear, device=device)
     hits = (logits.argmax(1) == validation.targets).float()
     loss = F.cross_entropy(logits, validation.targets)
-    few = torch.arange(min(GAP_IMAGES, len(validation)))
+    few = torch.linspace(0, len(validation) - 1, min(GAP_IMAGES, len(validation))).long()
     model.eval()
     for _, layer in physical_layers(model):
         layer.train()  # the surrogate reading into the deployed network: what a leak would look like
@@ -309,7 +324,7 @@ def _tensorboard(log_dir: str | Path | None):
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise ImportError(
+        raise ValueError(
             "Expected tensorboard to be installed for log_dir; pip install 'physlayer[tensorboard]'."
         ) from error
     return SummaryWriter(str(log_dir))

@@ -9,10 +9,10 @@ Arms: none (no converter, the upper bound), fixed (full scale, mid-tread), tuned
 grid on validation), learned (gain and offset per channel), per_pixel (gain and offset per pixel), bit_budget (whole
 bits per pixel with the same mean, gain and offset per channel; starts from a lattice of 4-bit pixels).
 
-More arms, by name: bit_lattice (that lattice, not learned: what bit_budget must beat), bit_budget_smooth (starts from
-the same bits everywhere, a smooth 8×8 map), and the controls of bit_budget_smooth: bit_shuffled and bit_inverse (its
-map of whole bits with places shuffled, or most and fewest exchanged, frozen, network retrained), bit_translated
-(trained on shifted scenes: its map must be flat).
+More arms, by name: bit_lattice (that lattice fixed, gain and offset learned: what bit_budget must beat), bit_random (a
+random map fixed, same mean), bit_budget_smooth (starts from the same bits everywhere, a smooth 8×8 map), and the
+controls of bit_budget_smooth: bit_shuffled and bit_inverse (its map of whole bits with places shuffled, or most and
+fewest exchanged, frozen, network retrained), bit_translated (trained on shifted scenes: its map must be flat).
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; one record per run in records/. A rerun skips what
 is done; Ctrl-C keeps everything finished.
@@ -26,7 +26,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from physlayer import BitBudget, BitDepth
+from physlayer import BitBudget, BitDepth, allocate
 from physlayer.sweep import Point, Sweep, Variant, main
 
 MOST = 8  # bits at one pixel
@@ -34,7 +34,7 @@ LATTICE_BITS = 4
 GRID = (8, 8)  # of the learned map of bits, upsampled to the sensor: free maps overfit a few hundred sources
 # Ranges tried by `tuned`, as per-channel quantiles of the training pixels; None is full scale. At one bit the middle
 # of the range is the threshold.
-RANGES = ((None, None), (0.01, 0.99), (0.05, 0.95), (0.2, 0.8), (0.01, 0.6), (0.0, 0.3))
+RANGES = ((None, None), (0.01, 0.99), (0.05, 0.95), (0.2, 0.8), (0.01, 0.6), (0.01, 0.3))
 FEW_BITS = 2  # above this many bits the choice of threshold matters little: only the first two ranges are tried
 
 
@@ -83,7 +83,9 @@ def lattice(point: Point) -> Tensor:
     if point.value >= LATTICE_BITS:
         return torch.full((height, width), float(point.value))
     order = torch.tensor([[0, 2], [3, 1]]).repeat(-(-height // 2), -(-width // 2))[:height, :width]
-    return LATTICE_BITS * (order < round(4 * point.value / LATTICE_BITS)).float()
+    sites = int(point.value * height * width / LATTICE_BITS)
+    first = order.flatten().argsort(stable=True)[:sites]  # a quarter of the pixels after the other
+    return torch.zeros(height * width).index_fill(0, first, LATTICE_BITS).view(height, width)
 
 
 def most(point: Point) -> int:
@@ -93,6 +95,14 @@ def most(point: Point) -> int:
 def bit_lattice(point: Point) -> list[nn.Module]:
     gain, offset = channel_start(point)
     return [BitBudget(lattice(point), mean_bits=point.value, most=most(point), gain=gain, offset=offset)]
+
+
+def bit_random(point: Point) -> list[nn.Module]:
+    gain, offset = channel_start(point)
+    height, width = point.shape[1:]
+    demand = most(point) * torch.rand(height, width, generator=point.generator)
+    bits = allocate(demand, int(point.value * height * width), high=most(point))
+    return [BitBudget(bits, mean_bits=point.value, most=most(point), gain=gain, offset=offset)]
 
 
 def bit_budget(point: Point) -> list[nn.Module]:
@@ -146,7 +156,8 @@ SWEEP = Sweep(
         Variant("learned", "learned per channel", learned, learned=True),
         Variant("per_pixel", "learned per pixel", per_pixel, learned=True),
         Variant("bit_budget", "learned bits per pixel, same mean", bit_budget, learned=True),
-        Variant("bit_lattice", "4-bit lattice, same mean", bit_lattice),
+        Variant("bit_lattice", "4-bit lattice, same mean", bit_lattice, learned=True),
+        Variant("bit_random", "random bits per pixel, same mean", bit_random, learned=True),
         Variant("bit_budget_smooth", "learned smooth bit map, same mean", bit_budget_smooth, learned=True),
         Variant(
             "bit_shuffled",

@@ -93,6 +93,8 @@ def test_course_weight_of_zero_is_a_dead_pixel_and_one_step_is_one_bit():
     assert effective_bits(4, torch.tensor(0.0), torch.tensor(0.0)) == 0
     assert effective_bits(4, torch.tensor(1 / 15), torch.tensor(0.0)) == pytest.approx(1)
     assert effective_bits(4, torch.tensor(1.0), torch.tensor(0.0)) == pytest.approx(4)
+    assert effective_bits(4, torch.tensor(0.0), torch.tensor(1.0)) == 0  # always the top code
+    assert effective_bits(1, torch.tensor(1.0), torch.tensor(0.6)) == 0
 
 
 @pytest.mark.parametrize("grid", [midtread(1), midtread(3), midrise(2)], ids=["1 bit", "3 bits", "midrise"])
@@ -265,6 +267,49 @@ def test_response_passes_the_numerical_gradient_check():
     assert torch.autograd.gradcheck(power_response, (x, gamma))
 
 
+def test_pixel_of_zero_bits_passes_no_gradient_to_the_scene_but_its_bits_keep_theirs():
+    layer = BitBudget(
+        nn.Parameter(torch.tensor([[4.0, 0.0], [0.0, 0.0]])), mean_bits=1.0, gain=nn.Parameter(torch.tensor(1.0))
+    )
+    x = torch.full((1, 1, 2, 2), 0.5, requires_grad=True)
+    layer(x).sum().backward()
+    assert (x.grad != 0).flatten().tolist() == [True, False, False, False]
+    assert layer.free_parameter("bits").grad.abs().min() > 0
+
+
+def test_response_has_one_slope_at_black_not_two():
+    x = torch.tensor([-1e-7, 0.0, 1e-7], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(power_response(x, 0.5).sum(), x)
+    assert slope.max() / slope.min() == pytest.approx(1, abs=1e-3)
+
+
+def test_fixed_map_of_bits_is_taken_as_it_is():
+    bits = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    assert torch.equal(BitBudget(bits, mean_bits=3.0).bit_map()[0], bits)
+    with pytest.raises(ValueError, match=r"mean of at most 0\.5"):
+        BitBudget(bits, mean_bits=0.5)
+
+
+def test_layer_of_one_precision_reads_images_of_another():
+    layer = BitDepth(8, gain=nn.Parameter(torch.tensor(0.9))).double()
+    x = uniform(3, 1, 5, 5)
+    layer(x).sum().backward()
+    steps = torch.round(layer(x) * 255).long()
+    assert torch.equal(layer.codes(x), steps) and layer.free_parameter("gain").grad is not None
+
+
+def test_parameter_serves_one_quantity_only():
+    shared = nn.Parameter(torch.tensor(0.7))
+    BitDepth(2, gain=shared)
+    with pytest.raises(ValueError, match="already the gain of a layer"):
+        BitDepth(2, gain=shared)
+
+
+def test_view_of_a_parameter_is_not_silently_fixed():
+    with pytest.raises(ValueError, match=r"wrap the result: nn\.Parameter"):
+        BitDepth(2, gain=nn.Parameter(torch.ones(3)).view(-1, 1, 1))
+
+
 # Class-project card 15: the staircase quantizer, soft against hard
 
 
@@ -341,7 +386,7 @@ def test_card_15_soft_reading_leaks_and_hard_reading_does_not():
             lambda: BitDepth(2, gain=torch.ones(4, 5))(torch.rand(1, 1, 8, 8)),
             "for a coarse grid pass size=(8, 8)",
         ),
-        (lambda: BitDepth(2, gain=torch.ones(3))(torch.rand(1, 3, 8, 8)), r".view(-1, 1, 1)"),
+        (lambda: BitDepth(2, gain=torch.ones(3))(torch.rand(1, 3, 8, 8)), "nn.Parameter(torch.ones(C, 1, 1))"),
         (
             lambda: BitDepth(2, gain=torch.ones(2, 1, 1))(torch.rand(1, 3, 8, 8)),
             "Expected gain to have 1 or 3 channels",

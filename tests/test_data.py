@@ -274,6 +274,12 @@ def test_task_data_of_two_cameras_is_refused():
         TaskData("cells", ("a",), pool, pool, "")
 
 
+def test_fingerprint_sees_who_the_sources_are():
+    images, targets = torch.zeros(2, 1, 2, 2), torch.tensor([0, 1])
+    marks = {fingerprint(images, targets, np.array(groups), "linear") for groups in (["a", "b"], ["a", "a"])}
+    assert len(marks) == 2
+
+
 def test_fingerprint_sees_one_code_one_label_and_the_shape():
     images, targets = torch.zeros(2, 1, 2, 3, dtype=torch.uint8), torch.tensor([0, 1])
     changed = images.clone()

@@ -106,14 +106,19 @@ def test_patience_stops_and_the_cap_draws_evenly_over_sources():
     assert sum(counted) == 20
 
 
-def test_physics_waits_for_the_warm_up():
-    layer = BitDepth(2, gain=nn.Parameter(torch.tensor(1.0)))
-    recipe = Recipe(epochs=1, warm_up=1.0, batch_size=16)
-    result = fit(nn.Sequential(layer, small_network()), stripes(), stripes(seed=1), recipe, seed=0)
-    assert float(layer.gain.detach()) == pytest.approx(1.0, abs=1e-6)
-    assert any("0.gain did not move" in line for line in result.warnings)
-    fit(nn.Sequential(layer, small_network()), stripes(), stripes(seed=1), Recipe(epochs=2, batch_size=16), seed=0)
-    assert abs(float(layer.gain.detach()) - 1) > 1e-4
+def test_physics_waits_for_the_warm_up_and_still_learns_in_a_single_epoch():
+    seen = []
+
+    class Watched(BitDepth):
+        def forward(self, x):
+            if self.training and torch.is_grad_enabled():
+                seen.append(float(self.gain.detach()))
+            return super().forward(x)
+
+    layer = Watched(2, gain=nn.Parameter(torch.tensor(1.0)))
+    fit(nn.Sequential(layer, small_network()), stripes(), stripes(seed=1), Recipe(epochs=1, batch_size=8), seed=0)
+    start = [abs(gain - 1) < 1e-6 for gain in seen]
+    assert all(start[:4]) and not any(start[8:])
 
 
 def test_checkpoint_holds_the_best_weights_and_the_recipe(tmp_path):
@@ -141,7 +146,7 @@ def test_tensorboard_log_is_written_or_its_absence_explained(tmp_path):
     try:
         import tensorboard  # noqa: F401
     except ImportError:
-        with pytest.raises(ImportError, match="Expected tensorboard to be installed"):
+        with pytest.raises(ValueError, match="Expected tensorboard to be installed"):
             fit(small_network(), stripes(), stripes(seed=1), Recipe(epochs=1), seed=0, log_dir=tmp_path)
     else:
         fit(small_network(), stripes(), stripes(seed=1), Recipe(epochs=1), seed=0, log_dir=tmp_path)

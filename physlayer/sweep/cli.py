@@ -140,16 +140,19 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     )
     started = time.perf_counter()
     try:
-        computed = execute(sweep, chosen, runs, out, settings, jobs=args.jobs)
+        computed, failures = execute(sweep, chosen, runs, out, settings, jobs=args.jobs)
     except KeyboardInterrupt:
         done = [run for run in runs if read_record(out / "records" / f"{run.key}.json")]
         if done:
             write_outputs(sweep, chosen, done, out, settings, report=False)
         raise
-    print(f"{computed} runs computed, {len(runs) - computed} were already done; {time.perf_counter() - started:.0f} s")
+    done = len(runs) - computed - len(failures)
+    print(f"{computed} runs computed, {done} were already done; {time.perf_counter() - started:.0f} s")
+    for failure in failures:
+        print(f"failed: {failure}", file=sys.stderr)
     for line in write_outputs(sweep, chosen, runs, out, settings, report=not args.no_report):
         print(line)
-    return 0
+    return 1 if failures else 0
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -8,6 +8,7 @@ import platform
 import subprocess
 import time
 import warnings
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from physlayer.base import export_camera
 from physlayer.data import ImageSet, TaskData
 from physlayer.sweep.grid import Point, Run, Sweep, Variant
 from physlayer.sweep.records import read_record, write_json
-from physlayer.training import Recipe, fit, predict, seeded
+from physlayer.training import Recipe, TrainingError, fit, predict, seeded
 
 __all__ = ["execute", "run_one"]
 
@@ -34,8 +35,10 @@ def task_data(task: str, options) -> TaskData:
     return get_task(task).load(options)
 
 
-def execute(sweep: Sweep, variants: list[Variant], runs: list[Run], out: Path, settings: dict, *, jobs: int) -> int:
-    """Compute what is missing and return how many runs were computed.
+def execute(
+    sweep: Sweep, variants: list[Variant], runs: list[Run], out: Path, settings: dict, *, jobs: int
+) -> tuple[int, list[str]]:
+    """Compute what is missing; returns how many runs were computed, and a sentence for each that failed.
 
     Runs whose camera comes from another run wait for it. Every finished run is on disk before the next begins,
     so an interruption loses only what was in flight.
@@ -46,15 +49,23 @@ def execute(sweep: Sweep, variants: list[Variant], runs: list[Run], out: Path, s
     from tqdm import tqdm
 
     named = {variant.name: variant for variant in variants}
-    missing = [run for run in runs if read_record(out / "records" / f"{run.key}.json") is None]
+    records = {run.key: read_record(out / "records" / f"{run.key}.json") for run in runs}
+    missing = [run for run in runs if records[run.key] is None]
+    _tell_of_other_commits([record for record in records.values() if record is not None])
+    needed = {run.source_key for run in missing if run.source_key}
+    lost = [run for run in runs if run.key in needed and not (out / "cameras" / f"{run.key}.pt").exists()]
+    missing += [run for run in lost if run not in missing]  # its camera is gone: train it again
     waves = [[r for r in missing if r.source_key is None], [r for r in missing if r.source_key is not None]]
+    failures: list[str] = []
     with tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run", dynamic_ncols=True) as bar:
         for wave in waves:
             work = [(named[run.config["variant"]], run) for run in wave]
-            for key in _parallel(sweep, work, out, settings, jobs):
+            for key, failure in _parallel(sweep, work, out, settings, jobs):
+                if failure:
+                    failures.append(f"{key}: {failure}")
                 bar.set_postfix_str(key.rsplit("_", 1)[0])
                 bar.update()
-    return len(missing)
+    return len(missing) - len(failures), failures
 
 
 def _parallel(sweep: Sweep, work: list, out: Path, settings: dict, jobs: int):
@@ -68,8 +79,8 @@ def _parallel(sweep: Sweep, work: list, out: Path, settings: dict, jobs: int):
     yield from Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(calls)
 
 
-def run_one(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict) -> str:
-    """Train, judge and record one run; returns its key.
+def run_one(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict) -> tuple[str, str]:
+    """Train, judge and record one run; returns its key, and why it failed (empty if it did not).
 
     One thread per run: runs fill the cores, and numbers do not depend on how many ran at once.
     """
@@ -79,10 +90,25 @@ def run_one(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             record = _compute(sweep, variant, run, out, settings)
+    except (TrainingError, FileNotFoundError) as error:  # the others go on; the next command tries this one again
+        return run.key, str(error)
     finally:
         torch.set_num_threads(threads)
     write_json(out / "records" / f"{run.key}.json", record)
-    return run.key
+    return run.key, ""
+
+
+def _tell_of_other_commits(records: list[dict]) -> None:
+    """Numbers of another commit are kept, and told: the key holds the settings, not the code."""
+    commits = Counter(record["provenance"]["commit"] for record in records)
+    others = {commit: count for commit, count in commits.items() if commit != provenance()["commit"]}
+    if others:
+        found = ", ".join(f"{count} by {commit}" for commit, count in others.items())
+        warnings.warn(
+            f"Expected records made by this commit, {provenance()['commit']}, but got {found}; they are kept. "
+            f"If the code between changes numbers, use another --out.",
+            stacklevel=2,
+        )
 
 
 def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict) -> dict:
@@ -100,12 +126,12 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         with seeded(seed):
             return task.network(config["network"], shape, len(data.class_names))
 
-    def train(layers: list[nn.Module], recipe: Recipe):
+    def train(layers: list[nn.Module], recipe: Recipe, log: str | None = None):
         model = nn.Sequential(*layers, network())
         augment = translated(task.augment) if variant.translate else task.augment
         result = fit(
             model, splits["train"], splits["validation"], recipe, seed=seed, augment=augment, device=settings["device"],
-            log_dir=settings["log_dir"] and str(Path(settings["log_dir"]) / run.key),
+            log_dir=log and str(Path(log) / run.key),
         )  # fmt: skip
         return model, result
 
@@ -118,7 +144,7 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
     notes, search = [], []
     if variant.source is not None:
         layers = variant.camera(point)
-        stored = torch.load(out / "cameras" / f"{run.source_key}.pt", weights_only=True)
+        stored = torch.load(out / "cameras" / f"{run.source_key}.pt", weights_only=True, map_location="cpu")
         nn.Sequential(*layers).load_state_dict(stored)
         if variant.change is not None:
             layers = variant.change(layers, torch.Generator().manual_seed(1000 + seed))
@@ -136,7 +162,7 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
     else:
         layers = variant.camera(point)
 
-    model, result = train(layers, recipe)
+    model, result = train(layers, recipe, settings["log_dir"])
     metrics, predicted = {}, {}
     for name in ("validation", "test"):  # the only place where test images meet a model, once per run
         logits = predict(model, splits[name], linear=recipe.linear, device=settings["device"])
@@ -182,12 +208,16 @@ def save_models(out: Path, key: str, model: nn.Sequential, logits: Tensor) -> No
 
 
 def quantiles_of(images: ImageSet, linear: bool):
-    """Per-channel quantiles of the training scenes, ``quantile(q) -> (C, 1, 1)``, from a fixed sample of pixels."""
+    """Per-channel quantiles of the training scenes, ``quantile(q) -> (C, 1, 1)``, from a fixed sample of pixels.
+
+    Exactly black pixels are left out: they are the fill of augmented copies, and would put every low quantile at 0.
+    """
 
     @functools.cache
     def pixels() -> Tensor:
         some = torch.linspace(0, len(images) - 1, min(len(images), 256)).long()
         values = images.batch(some, linear=linear).transpose(0, 1).flatten(1)
+        values = values[:, values.amax(0) > 0.02] if bool((values.amax(0) > 0.02).any()) else values
         return values[:, :: max(1, values.shape[1] // QUANTILE_SAMPLES)]
 
     return lambda q: torch.quantile(pixels(), q, dim=1).view(-1, 1, 1)

@@ -94,7 +94,7 @@ def data_of(record: dict, settings: dict) -> TaskData:
     return data
 
 
-def learned_quantities(record: dict) -> dict[str, tuple[np.ndarray, str]]:
+def learned_quantities(record: dict, *, fixed_too: bool = False) -> dict[str, tuple[np.ndarray, str]]:
     """Values and unit of every learned quantity of a record's camera, as the hardware has them.
 
     Args:
@@ -109,7 +109,7 @@ def learned_quantities(record: dict) -> dict[str, tuple[np.ndarray, str]]:
         f"{layer['name']}.{name}": (np.array(entry["value"], dtype=np.float64), entry["unit"])
         for layer in record["camera"]["layers"]
         for name, entry in layer["quantities"].items()
-        if entry["learned"] and "value" in entry
+        if (entry["learned"] or fixed_too) and "value" in entry
     }
 
 
@@ -266,8 +266,10 @@ def control_notes(material: Material, record: dict) -> list[str]:
     if variant.change is None or source is None:
         return []
     before, notes = learned_quantities(source), []
-    pairs = {name: (before[name][0], value) for name, (value, _) in learned_quantities(record).items() if is_map(value)}
-    if all(np.array_equal(*pair) for pair in pairs.values()):
+    after = learned_quantities(record, fixed_too=True)
+    pairs = {name: (before[name][0], after[name][0]) for name in before if name in after and is_map(after[name][0])}
+    pairs = {name: pair for name, pair in pairs.items() if pair[0].size == pair[1].size}
+    if pairs and all(np.array_equal(*pair) for pair in pairs.values()):
         return [f"the control changes nothing: {', '.join(pairs)} as in {source['variant']}"]
     for name, (old, new) in pairs.items():
         if not np.array_equal(np.sort(old.ravel()), np.sort(new.ravel())):
