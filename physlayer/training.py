@@ -43,6 +43,8 @@ class Recipe:
         patience: stop after this many epochs without a better validation score; ``None`` never.
         linear: give layers linear light (the physics); ``False`` gives the file's sRGB-encoded values.
         label_smoothing: of the cross entropy. gradient_clip: largest gradient norm.
+        average: decay per step of the running mean of all weights, which is what is judged and kept: with few
+            sources single epochs jump, and choosing the luckiest jump is noise. 0 for the last step's weights.
     """
 
     epochs: int = 20
@@ -58,6 +60,7 @@ class Recipe:
     augment: bool = True
     label_smoothing: float = 0.0
     gradient_clip: float = 1.0
+    average: float = 0.98
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "images_per_class", "validation_per_class", "patience"):
@@ -65,7 +68,8 @@ class Recipe:
                 plain_number(name, getattr(self, name), 1, 10**9, whole=True)
         for name, low, high in (
             ("lr", 1e-12, 1e3), ("lr_physics", 0, 1e3), ("weight_decay", 0, 1e3), ("warm_up", 0, 1e3),
-            ("label_smoothing", 0, 0.99), ("gradient_clip", 1e-12, 1e12),
+            ("label_smoothing", 0, 0.99), ("average", 0, 0.9999),
+            ("gradient_clip", 1e-12, 1e12),
         ):  # fmt: skip
             if getattr(self, name) is not None:
                 plain_number(name, getattr(self, name), low, high)
@@ -157,6 +161,7 @@ def fit(
     wait = min(recipe.warm_up / recipe.epochs, LONGEST_WARM_UP)
     schedules = [_one_cycle(steps, wait if group["name"] == "physics" else 0.0) for group in groups]
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
+    averaged = RunningMean(model, recipe.average)
     validation = _thinned(validation, recipe.validation_per_class)
     writer, audit = _tensorboard(log_dir), MovementAudit(model)
     best, best_state, history, gradients = (-1.0, -math.inf), None, [], {}
@@ -166,9 +171,11 @@ def fit(
             order = epoch_order(
                 train.targets, train.group_codes, per_class=recipe.images_per_class, generator=generator
             )
-            loss = _train_epoch(model, train, order, recipe, optimizer, schedule, augment, generator, device, epoch)
+            loss = _train_epoch(
+                model, train, order, recipe, optimizer, schedule, augment, generator, device, epoch, averaged
+            )
             gradients = audit_gradients(model, optimizer)
-            entry = {"epoch": epoch, "loss": loss} | _validate(model, validation, recipe, device)
+            entry = {"epoch": epoch, "loss": loss} | _validate(averaged.model, validation, recipe, device)
             history.append(entry)
             if writer:
                 for key, value in entry.items():
@@ -176,7 +183,7 @@ def fit(
             score = (entry["validation_hard"], -entry["validation_loss"])
             if score > best:
                 best, best_epoch = score, epoch
-                best_state = copy.deepcopy(model.state_dict())
+                best_state = copy.deepcopy(averaged.model.state_dict())
                 _save(
                     checkpoint,
                     {"state": best_state, "epoch": epoch, "recipe": recipe.as_dict(), "seed": seed},
@@ -198,7 +205,7 @@ def fit(
     return FitResult(history, best_epoch, gradients, movement, warnings)
 
 
-def _train_epoch(model, train, order, recipe, optimizer, schedule, augment, generator, device, epoch) -> float:
+def _train_epoch(model, train, order, recipe, optimizer, schedule, augment, generator, device, epoch, averaged):
     model.train()
     total = torch.zeros((), device=device)
     targets = train.targets[order]
@@ -223,8 +230,30 @@ def _train_epoch(model, train, order, recipe, optimizer, schedule, augment, gene
             )
         optimizer.step()
         schedule.step()
+        averaged.update(model)
         total += loss.detach() * len(target)
     return float(total) / len(order)
+
+
+class RunningMean:
+    """A copy of a model whose weights and statistics follow it as an exponential running mean.
+
+    The mean of a physical parameter is taken of the free number behind its bound, so it stays in range.
+    """
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.model, self.decay, self.step = copy.deepcopy(model), decay, 0
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        self.step += 1
+        share = 1 - min(self.decay, self.step / (self.step + 9))  # short memory at first, or the start would linger
+        pairs = list(zip(self.model.state_dict().values(), model.state_dict().values(), strict=True))
+        floating = [(mean, new) for mean, new in pairs if mean.is_floating_point()]
+        torch._foreach_lerp_([mean for mean, _ in floating], [new for _, new in floating], share)
+        for mean, new in pairs:
+            if not mean.is_floating_point():
+                mean.copy_(new)
 
 
 def _one_cycle(steps: int, start: float) -> Callable[[int], float]:

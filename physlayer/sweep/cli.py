@@ -128,10 +128,10 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     shared = {"task": args.task, "data": data.fingerprint, "network": network, "recipe": recipe}
     runs = make_runs(sweep, chosen, values, seeds, shared)
     settings = {"options": options, "device": args.device, "log_dir": args.log_dir}
-    write_json(out / "test_set.json", {
-        "fingerprint": data.fingerprint, "class_names": list(data.class_names), "notes": list(data.notes),
-        "targets": data.test.targets.tolist(), "groups": data.test.groups.tolist(),
-    })  # fmt: skip
+    test_set = {"fingerprint": data.fingerprint, "class_names": list(data.class_names), "notes": list(data.notes)}
+    test_set |= {"targets": data.test.targets.tolist(), "groups": data.test.groups.tolist()}
+    test_set["straddling"] = sorted(set(data.test.groups.tolist()) & set(data.pool.groups.tolist()))
+    write_json(out / "test_set.json", test_set)
     for note in data.notes:
         print(note)
     print(

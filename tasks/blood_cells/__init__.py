@@ -72,7 +72,7 @@ class BloodCells:
         if options.data is not None:
             per_class = 100 if options.fast else 400
             epochs = 2 if options.fast else 16
-            return Recipe(epochs=epochs, images_per_class=per_class, validation_per_class=150, lr=3e-3)
+            return Recipe(epochs=epochs, images_per_class=per_class, validation_per_class=150, lr=3e-3, lr_physics=1e-2)
         return Recipe(epochs=3 if options.fast else 6, lr=8e-3, batch_size=32)
 
     def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
