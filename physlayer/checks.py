@@ -48,7 +48,7 @@ def check_images(x: Tensor, name: str = "x", *, full: bool = False) -> None:
     if x.ndim != 4:
         fix = f"; add the batch axis with {name}[None]" if x.ndim == 3 else ""
         raise ValueError(f"Expected {name} to be (B, C, H, W), but got {tuple(x.shape)}{fix}.")
-    if (x.shape[-1] == 3 and x.shape[1] > 4) or (x.shape[-1] in (1, 4) and x.shape[1] >= 64):
+    if (x.shape[-1] in (1, 3) and x.shape[1] > 4) or (x.shape[-1] == 4 and x.shape[1] >= 64):
         raise ValueError(
             f"Expected {name} to be (B, C, H, W), but got {tuple(x.shape)}, which looks like (B, H, W, C); "
             f"use {name}.permute(0, 3, 1, 2)."

@@ -19,7 +19,7 @@ from tasks.base import Options
 __all__ = ["TASK", "BloodCells"]
 
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
-PHANTOM_POOL, PHANTOM_TEST, PHANTOM_SIZE = 2500, 1000, 32
+PHANTOM_POOL, PHANTOM_TEST, PHANTOM_SIZE = 2000, 1000, 32
 FAST_POOL, FAST_TEST = 400, 300
 POOL_SEED, TEST_SEED = 1, 2  # two seeds share no slide
 REAL_HEIGHT, REAL_WIDTH = 60, 80
@@ -73,7 +73,7 @@ class BloodCells:
             per_class = 100 if options.fast else 400
             epochs = 2 if options.fast else 16
             return Recipe(epochs=epochs, images_per_class=per_class, validation_per_class=150, lr=3e-3, lr_physics=1e-2)
-        return Recipe(epochs=3 if options.fast else 6, lr=8e-3, batch_size=32)
+        return Recipe(epochs=3 if options.fast else 6, lr=8e-3, batch_size=64)
 
     def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Mirror images of the scene, and a small change of the lamp's brightness and colour.
