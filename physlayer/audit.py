@@ -13,7 +13,7 @@ __all__ = ["Movement", "MovementAudit", "audit_gradients", "parameter_groups"]
 
 
 def parameter_groups(
-    model: nn.Module, *, lr: float = 1e-3, lr_physics: float | None = None, weight_decay: float = 0.0
+    model: nn.Module, *, lr: float = 1e-3, lr_physics: float | None = None, weight_decay: float | None = None
 ) -> list[dict]:
     """Two optimiser groups, ``physics`` and ``network``, that together hold every trainable parameter exactly once.
 
@@ -22,7 +22,8 @@ def parameter_groups(
 
     Args:
         model: physical layers and network, e.g. ``nn.Sequential(layer, cnn)``.
-        lr: rate of the network. lr_physics: rate of the physical parameters. weight_decay: of the network only.
+        lr: rate of the network. lr_physics: rate of the physical parameters. weight_decay: of the network
+            only; ``None`` leaves it to the optimiser.
 
     Example:
         >>> from physlayer import BitDepth
@@ -36,8 +37,10 @@ def parameter_groups(
     lr_physics = 10 * lr if lr_physics is None else lr_physics
     groups = [
         {"name": "physics", "params": trained, "lr": lr_physics, "weight_decay": 0.0},
-        {"name": "network", "params": network, "lr": lr, "weight_decay": weight_decay},
+        {"name": "network", "params": network, "lr": lr},
     ]
+    if weight_decay is not None:
+        groups[1]["weight_decay"] = weight_decay
     return [group for group in groups if group["params"]]
 
 
@@ -117,13 +120,26 @@ class MovementAudit:
         return report
 
     def sentence(self, model: nn.Module) -> str:
-        """One line per quantity that did not move; empty if all did."""
-        return "\n".join(
+        """One line per quantity that is frozen, unregistered or did not move; empty only if all is well."""
+        lines = [
             f"{name} did not move: {m.start:g} at the start, {m.end:g} now; "
             "check lr_physics and audit_gradients(model)."
             for name, m in self.report(model).items()
             if not m.moved
-        )
+        ]
+        known = set()
+        for name, parameter in _physical_parameters(model):
+            known.add(id(parameter))
+            if not parameter.requires_grad:
+                lines.append(f"{name} is frozen.")
+        for prefix, layer in physical_layers(model):
+            for name, parameter in layer.named_parameters():
+                if id(parameter) not in known:
+                    full = f"{prefix}.{name}".lstrip(".")
+                    lines.append(f"{full} is an nn.Parameter that no quantity owns; use register_physical.")
+        if not known and not lines:
+            lines.append("no physical quantity is learned; wrap a value in nn.Parameter to learn it.")
+        return "\n".join(lines)
 
 
 def _physical_parameters(model: nn.Module) -> list[tuple[str, nn.Parameter]]:

@@ -229,6 +229,8 @@ def export_camera(model: nn.Module, shape: tuple[int, int, int], *, full: bool =
         >>> camera["layers"][0]["layer"], camera["cost"]["bits_per_image"]
         ('BitDepth', 120)
     """
+    if len(shape) != 3:
+        raise ValueError(f"Expected shape to be (C, H, W) of one scene, but got {tuple(shape)}; use x.shape[1:].")
     layers = [layer.export(full=full) | {"name": name} for name, layer in physical_layers(model)]
     return {"layers": layers, "cost": camera_cost(model, shape)}
 

@@ -50,6 +50,11 @@ class Interval(nn.Module):
         return self.low + (self.high - self.low) * torch.sigmoid(free)
 
     def right_inverse(self, value: Tensor) -> Tensor:
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"Expected {self.name} to be set to a tensor, but got {type(value).__name__}; "
+                f"use layer.{self.name} = torch.full_like(layer.{self.name}, value)."
+            )
         # A start within a ten-thousandth of the bound would round onto it and have no gradient there.
         room = 1e-4 * (self.high - self.low) if math.isfinite(self.high - self.low) else 0.0
         if not bool(((value > self.low + room) & (value < self.high - room)).all()):

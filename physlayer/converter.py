@@ -38,6 +38,16 @@ def full_size(value: Tensor, x_shape: tuple[int, ...], name: str, size: tuple[in
         raise ValueError(f"Expected {name} to have 1 or {channels} channels, but got {value.shape[1]}.")
     if tuple(value.shape[2:]) in ((1, 1), (height, width)):
         return value
+    if (height, width) == (value.shape[3], value.shape[2]):
+        raise ValueError(
+            f"Expected {name} to be a map of {height}×{width} pixels (rows × columns), but got "
+            f"{value.shape[2]}×{value.shape[3]}, which looks transposed; use {name}.mT."
+        )
+    if value.shape[2] > height or value.shape[3] > width:
+        raise ValueError(
+            f"Expected {name} to be no larger than the image's {height}×{width} pixels, but got "
+            f"{value.shape[2]}×{value.shape[3]}."
+        )
     if size is None:
         raise ValueError(
             f"Expected {name} to be a map of the image's {height}×{width} pixels, but got "
@@ -64,7 +74,7 @@ class Converter(PhysicalLayer):
         super().__init__()
         # the smallest leak is not 0: that would let saturated pixels die
         self.leak = plain_number("leak", leak, 1e-6, 1.0)
-        if size is not None and not (len(size) == 2 and min(size) >= 1):
+        if size is not None and not (isinstance(size, tuple | list | torch.Size) and len(size) == 2 and min(size) >= 1):
             raise ValueError(f"Expected size to be (height, width) of the images, but got {size!r}.")
         self.size = None if size is None else (int(size[0]), int(size[1]))
         self.register_physical("gain", gain, unit="1", low=0.0)

@@ -144,7 +144,7 @@ def fit(
         writer.close()
     model.load_state_dict(best_state)
     model.eval()
-    warnings = [line for line in audit.sentence(model).splitlines() if line]
+    warnings = [line for line in audit.sentence(model).splitlines() if "did not move" in line]
     warnings += [
         f"{name}: {state} after the last step" for name, state in gradients.items() if state not in ("ok", "frozen")
     ]

@@ -37,17 +37,18 @@ class Options:
 
 
 class Task(Protocol):
-    """Interface of ``tasks/<name>/__init__.py``'s ``TASK``."""
+    """Interface of ``tasks/<name>/__init__.py``'s ``TASK``: a name and five methods."""
 
     name: str
-    metric: str
-    networks: tuple[str, ...]
 
     def load(self, options: Options) -> TaskData:
         """Data, embedded or real."""
 
     def network(self, name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
         """A fresh network for readings ``(C, H, W)``."""
+
+    def default_network(self, options: Options) -> str:
+        """Name of the network that a sweep uses unless told otherwise."""
 
     def recipe(self, options: Options) -> Recipe:
         """Settings that train the task's first network to convergence."""

@@ -71,6 +71,32 @@ def test_camera_read_through_numpy_has_no_gradient():
     assert audit_gradients(net) == {"0.gain": "no gradient", "0.offset": "no gradient"}
 
 
+def test_forgotten_parameter_frozen_camera_and_unregistered_parameter_are_told():
+    plain = nn.Sequential(BitDepth(2), nn.Flatten())
+    assert "no physical quantity is learned" in MovementAudit(plain).sentence(plain)
+    net = model()
+    net[0].requires_grad_(False)
+    assert "0.gain is frozen." in MovementAudit(net).sentence(net)
+
+    class Sloppy(BitDepth):
+        def __init__(self):
+            super().__init__(2)
+            self.tilt = nn.Parameter(torch.zeros(1))
+
+    sloppy = nn.Sequential(Sloppy())
+    assert "0.tilt is an nn.Parameter that no quantity owns" in MovementAudit(sloppy).sentence(sloppy)
+
+
+def test_weight_decay_is_left_to_the_optimiser_unless_given():
+    optimizer = torch.optim.AdamW(parameter_groups(model()), weight_decay=0.3)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.0, 0.3]
+
+
+def test_shape_of_a_batch_is_refused_where_one_scene_is_meant():
+    with pytest.raises(ValueError, match=r"use x\.shape\[1:\]"):
+        export_camera(model(), (4, 3, 6, 5))
+
+
 def test_zero_and_nan_gradients_are_told_apart():
     net = model()
     net[0].free_parameter("gain").grad = torch.zeros(3, 1, 1)

@@ -12,6 +12,8 @@ from pathlib import Path
 from physlayer.sweep.grid import Sweep, Variant, make_runs, retrained
 from physlayer.sweep.records import read_record, writable_folder, write_json
 
+LEAK_SHARE = 0.05  # of the test images with a source in the pool: above, the test says little
+
 __all__ = ["build_parser", "main", "parse_values"]
 
 
@@ -129,11 +131,20 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     runs = make_runs(sweep, chosen, values, seeds, shared)
     settings = {"options": options, "device": args.device, "log_dir": args.log_dir}
     test_set = {"fingerprint": data.fingerprint, "class_names": list(data.class_names), "notes": list(data.notes)}
+    if args.fast:
+        test_set["notes"].insert(0, "SMOKE RUN (--fast): few images, few epochs; the numbers mean little.")
     test_set |= {"targets": data.test.targets.tolist(), "groups": data.test.groups.tolist()}
     test_set["straddling"] = sorted(set(data.test.groups.tolist()) & set(data.pool.groups.tolist()))
     write_json(out / "test_set.json", test_set)
-    for note in data.notes:
+    for note in test_set["notes"]:
         print(note)
+    shared_images = sum(group in set(test_set["straddling"]) for group in test_set["groups"])
+    if shared_images > LEAK_SHARE * len(test_set["groups"]):
+        warnings.warn(
+            f"Expected test images of sources that training never sees, but got {shared_images} of "
+            f"{len(test_set['groups'])} whose source is in the pool too; use --drop-straddling.",
+            stacklevel=2,
+        )
     print(
         f"{sweep.name}: {len(values)} values × {len(chosen)} arms × {len(seeds)} seeds, {len(runs)} runs of "
         f"{recipe['epochs']} epochs, {args.jobs} at a time, records in {out}/records"

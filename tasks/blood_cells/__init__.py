@@ -29,8 +29,6 @@ class BloodCells:
     """The blood-cell task: phantom by default, Kaggle's folder with ``data``."""
 
     name = "blood_cells"
-    metric = "accuracy"
-    networks = ("course", "small", "large")
 
     def load(self, options: Options) -> TaskData:
         """Data for ``options``: rendered (and cached) in seconds, or decoded once from the folder."""

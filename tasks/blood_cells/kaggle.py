@@ -286,13 +286,14 @@ def _decode(file: Path, height: int, width: int) -> np.ndarray | str:
 
 def _notes(pool, test, straddling, leaked, dropped, groups, unreadable) -> tuple[str, ...]:
     notes = [
-        f"{len(pool)} training images are augmented copies of {len(set(pool.groups))} sources, "
-        f"{len(test)} test images of {len(set(test.groups))}; count sources, not images.",
+        f"{len(pool)} training images come from {len(set(pool.groups))} sources, "
+        f"{len(test)} test images from {len(set(test.groups))}; count sources, not images.",
         f"{len(straddling)} sources have images in both TRAIN and TEST ({leaked} TEST images, "
         f"{'left out' if dropped else 'kept'}).",
-        "Augmented copies have black fill at the border, which is not a property of the sensor or the cell.",
-        "Images were reduced by averaging linear light over area and stored as 8-bit sRGB codes.",
+        "Images were resized by averaging linear light over area and stored as 8-bit sRGB codes.",
     ]
+    if groups is None:  # the files that the shipped table knows
+        notes.append("They are augmented copies, with black fill at the border that belongs to no sensor and no cell.")
     if groups == "content":
         notes.append("Sources were guessed by colour; copies of one original may be on both sides of a split.")
     if unreadable:

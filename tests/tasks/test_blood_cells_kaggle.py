@@ -60,7 +60,7 @@ def test_loader_reads_classes_sources_and_both_splits(folder):
     for image_set, split in ((pool, "TRAIN"), (test, "TEST")):
         for group, target in zip(image_set.groups, image_set.targets, strict=True):
             assert group.startswith(f"{split}_{CLASSES[target]}")
-    assert notes[0].startswith("12 training images are augmented copies of 4 sources")
+    assert notes[0].startswith("12 training images come from 4 sources")
     assert notes[1].startswith("0 sources")
 
 
