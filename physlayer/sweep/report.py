@@ -138,7 +138,8 @@ def differences(material: Material) -> Iterator[str]:
     rows, body = compared(material), []
     for d in rows:
         zero = d["low"] <= 0 <= d["high"]
-        verdict = "interval includes zero: no difference shown" if zero else "interval excludes zero"
+        few = "" if d["seeds"] >= 6 else f", but {d['seeds']} seeds are too few to show it"
+        verdict = "interval includes zero: no difference shown" if zero else f"interval excludes zero{few}"
         each = ", ".join(f"{x:+.3f}" for x in d["per_seed"])
         body.append([f"{d['variant']} − {d['baseline']}", value_name(d["value"]), number(d["difference"], "+.3f"),
                      f"{d['low']:+.3f} to {d['high']:+.3f}", verdict, number(d["p_sign_flip"]), each])  # fmt: skip
