@@ -26,6 +26,7 @@ from sweeps.bit_depth import SWEEP
 DOCS = Path(__file__).resolve().parent
 FIGURE_ARMS = ("fixed", "tuned", "learned", "per_pixel", "bit_budget", "none")
 NAME = "bit_depth_blood_cells"
+NOT_YET = "*Not yet computed.*"
 
 
 def main() -> None:
@@ -48,6 +49,7 @@ def main() -> None:
         "controls": control_table(records, test_set),
         "provenance": provenance_lines(records, test_set),
     }
+    parts |= {"srgb": NOT_YET, "doubled": NOT_YET}
     if args.srgb:
         parts["srgb"] = accuracy_table(summary_rows(*load(args.srgb)))
     if args.doubled:
@@ -74,6 +76,8 @@ def draw(records: list[dict], rows: list[dict], test_set: dict, runs: Path) -> N
 
 
 def table(header: list[str], body: list[list[str]]) -> str:
+    if not body:
+        return NOT_YET
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in body])
 

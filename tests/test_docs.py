@@ -1,0 +1,47 @@
+"""Pages say what is true: links lead somewhere, tables are filled, the figures exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_of_a_page_leads_to_a_file(page):
+    prose = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(encoding="utf-8"), flags=re.S)
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", prose)
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_generated_table_of_a_page_is_empty(page):
+    text = page.read_text(encoding="utf-8")
+    parts = re.findall(r"<!-- begin: (\w+) -->\n(.*?)<!-- end: (\w+) -->", text, flags=re.S)
+    assert all(begin == end for begin, _, end in parts)
+    assert not [name for name, body, _ in parts if not body.strip()]
+    assert text.count("<!-- begin:") == len(parts)
+
+
+def test_readme_holds_the_two_commands_on_one_line_each():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, part in (("run", "sweeps/bit_depth.py --bits 1..8"), ("test", "-m pytest")):
+        found = re.search(rf"<!-- command: {name} -->\n```sh\n(.+)\n```", text)
+        assert found and part in found[1] and "-c constraints.txt" in found[1]
+
+
+def test_python_blocks_of_the_guide_run_in_order(tmp_path, monkeypatch):
+    import torch
+    from torch import nn
+
+    monkeypatch.chdir(tmp_path)
+    cnn = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    for page in (ROOT / "README.md", ROOT / "docs" / "your_own_data.md"):
+        names = {"my_cnn": cnn}
+        for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S):
+            exec(compile(block, str(page), "exec"), names)
+            model = names["model"]
+            assert model.eval()(torch.rand(2, 3, 60, 80)).shape == (2, 2)
