@@ -180,6 +180,28 @@ class PhysicalLayer(nn.Module):
         """Choices that are not physical quantities (a convention, a mode); subclasses add theirs."""
         return {}
 
+    def get_extra_state(self) -> dict:
+        """Saved with the tensors: which hardware they belong to."""
+        return {"layer": self.layer_name(), "settings": self.settings()}
+
+    def set_extra_state(self, state: dict) -> None:
+        """Refuse the state of other hardware: two bits loaded into four would read without a word."""
+        if state != self.get_extra_state():
+            found, own = (f"{s['layer']} with {s['settings']}" for s in (state, self.get_extra_state()))
+            raise ValueError(f"Expected the state of {own}, but got that of {found}; build the same layer first.")
+
+    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing, unexpected, errors):
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, unexpected, errors)
+        if prefix + "_extra_state" in missing:  # a bare dictionary of tensors is welcome too
+            missing.remove(prefix + "_extra_state")
+        for name in self.quantities:  # the commonest mistake, said in the user's words and not in torch's keys
+            there = {"learned": f"{prefix}parametrizations.{name}.original", "fixed": prefix + name}
+            own = there["learned"] if parametrize.is_parametrized(self, name) else there["fixed"]
+            other = next((kind for kind, key in there.items() if key != own and key in state_dict), None)
+            if other is not None and own not in state_dict:
+                kind = "learned" if other == "fixed" else "fixed"
+                errors.append(f"Expected {name} to be {kind} as in this layer, but got a state where it is {other}.")
+
     def layer_name(self) -> str:
         """The class the user wrote (a learned quantity makes torch insert a ``Parametrized…`` class)."""
         return type(self).__name__.removeprefix("Parametrized")

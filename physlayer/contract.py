@@ -76,7 +76,7 @@ def check_state_dict(case: LayerCase) -> None:
     with torch.no_grad():
         for name in layer.learned():
             layer.free_parameter(name).add_(0.3 * torch.rand_like(layer.free_parameter(name)))
-    state = {name: value.clone() for name, value in layer.state_dict().items()}
+    state = copy.deepcopy(layer.state_dict())
     restored = case.build()
     restored.load_state_dict(state)
     for name, value in layer.physical().items():

@@ -195,7 +195,8 @@ class RunningMean:
     def update(self, model: nn.Module) -> None:
         self.step += 1
         share = 1 - min(self.decay, self.step / (self.step + 9))  # short memory at first, or the start would linger
-        pairs = list(zip(self.model.state_dict().values(), model.state_dict().values(), strict=True))
+        ours, theirs = ([*m.parameters(), *m.buffers()] for m in (self.model, model))
+        pairs = list(zip(ours, theirs, strict=True))
         floating = [(mean, new) for mean, new in pairs if mean.is_floating_point()]
         torch._foreach_lerp_([mean for mean, _ in floating], [new for _, new in floating], share)
         for mean, new in pairs:

@@ -128,3 +128,22 @@ def test_parameter_keeps_its_identity_for_an_optimiser_made_before():
     gain = nn.Parameter(torch.tensor(1.0))
     layer = BitDepth(2, gain=gain)
     assert layer.free_parameter("gain") is gain
+
+
+def test_state_of_other_hardware_is_refused():
+    with pytest.raises(ValueError, match=r"Expected the state of BitDepth with .*'bits': 4.*got that of BitDepth"):
+        camera(4).load_state_dict(camera(2).state_dict())
+    restored = camera(2)
+    restored.load_state_dict(camera(2).state_dict())
+
+
+def test_learned_state_into_a_fixed_layer_is_said_in_the_users_words():
+    with pytest.raises(
+        RuntimeError, match="Expected gain to be fixed as in this layer, but got a state where it is learned"
+    ):
+        BitDepth(2, gain=torch.ones(3, 1, 1)).load_state_dict(camera(2).state_dict())
+
+
+def test_bare_tensors_without_the_layers_description_are_welcome():
+    state = {name: value for name, value in camera(2).state_dict().items() if not name.endswith("_extra_state")}
+    assert camera(4).load_state_dict(state)
