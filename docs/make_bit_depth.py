@@ -44,6 +44,7 @@ def main() -> None:
     parts = {
         "accuracy": accuracy_table(rows),
         "differences": difference_table(paired_rows(records, test_set)),
+        "contrasts": contrast_table(records, test_set),
         "clean": clean_table(records, test_set),
         "frozen": frozen_table(records, test_set),
         "controls": control_table(records, test_set),
@@ -144,6 +145,31 @@ def contrast(hits: dict, one: tuple, other: tuple, test_set: dict) -> str | None
     targets, groups = np.array(test_set["targets"]), np.array(test_set["groups"])
     d = paired_difference(*pair, groups, strata=_strata(targets, groups))
     return f"{interval(d.estimate, d.low, d.high, True)} ({len(pair[0])}), {verdict(d.low, d.high)}"
+
+
+CONTRASTS = (  # chosen with the first runs at hand, so exploratory
+    (("learned", 1), ("fixed", 1)),
+    (("learned", 2), ("fixed", 8)),
+    (("tuned", 1), ("fixed", 1)),
+    (("learned", 1), ("tuned", 1)),
+    (("learned", 2), ("tuned", 2)),
+    (("bit_budget", 1), ("fixed", 2)),
+    (("bit_budget", 1), ("fixed", 8)),
+    (("bit_budget", 1), ("bit_lattice", 1)),
+    (("bit_budget", 2), ("bit_lattice", 2)),
+    (("bit_budget", 1), ("none", None)),
+)
+
+
+def contrast_table(records: list[dict], test_set: dict) -> str:
+    hits = hits_of(records, test_set)
+    body = []
+    for one, other in CONTRASTS:
+        found = contrast(hits, one, other, test_set)
+        if found:
+            names = [f"`{name}`" + ("" if value is None else f" at {value:g} bit") for name, value in (one, other)]
+            body.append([f"{names[0]} − {names[1]}", found])
+    return table(["contrast", "points (seeds)"], body)
 
 
 def clean_table(records: list[dict], test_set: dict) -> str:
