@@ -65,7 +65,7 @@ def test_converter_is_idempotent_and_uses_every_code_once(bits):
 def test_hard_reading_does_not_move_with_light_inside_a_bin():
     layer = BitDepth(3, gain=nn.Parameter(torch.tensor(0.9)))
     x = ((torch.arange(8) / 7) / 0.9).clamp(max=1.0).view(1, 1, 2, 4)[..., :3]
-    assert torch.equal(layer.hard(x + 0.03), layer.hard(x - 0.03).roll(0))
+    assert torch.equal(layer.hard(x + 0.03), layer.hard(x - 0.03))
 
 
 def test_one_bit_is_a_threshold_that_gain_and_offset_place():

@@ -110,7 +110,7 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 
 
 def _run(sweep: Sweep, args: argparse.Namespace) -> int:
-    from physlayer.sweep.engine import execute, task_data, with_epochs
+    from physlayer.sweep.engine import execute, task_data
     from physlayer.sweep.summary import write_outputs
     from tasks.base import Options, get_task
 
@@ -124,7 +124,8 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     data = task_data(args.task, options)
     for seed in seeds:
         data.split(seed)  # every seed must give a valid split before hours are spent on the first
-    recipe = with_epochs(task.recipe(options), args.epochs).as_dict() | {"linear": args.encoding == "linear"}
+    recipe = task.recipe(options).as_dict() | {"linear": args.encoding == "linear"}
+    recipe |= {} if args.epochs is None else {"epochs": args.epochs}
     network = args.network or task.default_network(options)
     task.network(network, tuple(data.pool.images.shape[1:]), len(data.class_names))
     shared = {"task": args.task, "data": data.fingerprint, "network": network, "recipe": recipe}
@@ -138,7 +139,8 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     write_json(out / "test_set.json", test_set)
     for note in test_set["notes"]:
         print(note)
-    shared_images = sum(group in set(test_set["straddling"]) for group in test_set["groups"])
+    straddling = set(test_set["straddling"])
+    shared_images = sum(group in straddling for group in test_set["groups"])
     if shared_images > LEAK_SHARE * len(test_set["groups"]):
         warnings.warn(
             f"Expected test images of sources that training never sees, but got {shared_images} of "

@@ -9,7 +9,6 @@ import subprocess
 import time
 import warnings
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -269,8 +268,3 @@ def _rounded(content):
     if isinstance(content, list | tuple):
         return [_rounded(value) for value in content]
     return content
-
-
-def with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
-    """The recipe with another number of epochs, if one is given."""
-    return recipe if epochs is None else replace(recipe, epochs=epochs)

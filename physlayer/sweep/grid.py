@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +79,7 @@ class Sweep:
     chosen: tuple[str, ...]
     bound: str = "none"
     whole: bool = True
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     def variant(self, name: str) -> Variant:
         """The variant of that name.
