@@ -15,6 +15,7 @@ from physlayer.light import linear_to_srgb, srgb_to_linear
 
 ENCODINGS = ("linear", "srgb")
 SPLIT_ATTEMPTS = 100
+DEVELOPMENT_FRACTION, DEVELOPMENT_SEED = 0.25, 548  # the same sources for everybody, whatever seeds are run
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +138,24 @@ class TaskData:
             pool.targets, pool.group_codes, validation_fraction, seed, class_names=self.class_names
         )
         return {"train": pool.subset(train), "validation": pool.subset(validation), "test": self.test}
+
+    def development(self) -> TaskData:
+        """The same task without its test set: a fixed quarter of the pool's sources stands in for it.
+
+        Settings chosen on this leave the true test set unseen.
+
+        Raises:
+            ValueError: as :func:`group_split`.
+        """
+        pool = self.pool
+        rest, held_out = group_split(
+            pool.targets, pool.group_codes, DEVELOPMENT_FRACTION, DEVELOPMENT_SEED, class_names=self.class_names
+        )
+        note = "DEVELOPMENT: a fixed quarter of the training sources stands in for the test set, which was not used."
+        return TaskData(
+            self.name, self.class_names, pool.subset(rest), pool.subset(held_out),
+            fingerprint(self.fingerprint, held_out), (note, *self.notes),
+        )  # fmt: skip
 
 
 def group_split(

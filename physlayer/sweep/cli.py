@@ -9,8 +9,8 @@ import time
 import warnings
 from pathlib import Path
 
-from physlayer.sweep.grid import Sweep, Variant, make_runs, retrained
-from physlayer.sweep.records import read_record, writable_folder, write_json
+from physlayer.sweep.grid import Run, Sweep, Variant, make_runs, retrained
+from physlayer.sweep.records import read_record, read_records, writable_folder, write_json
 
 LEAK_SHARE = 0.05  # of the test images with a source in the pool: above, the test says little
 
@@ -85,6 +85,11 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
         action="store_true",
         help="leave out test images whose source is also in the pool",
     )
+    add(
+        "--development",
+        action="store_true",
+        help="score on held-out training sources instead of the test set: for choosing settings",
+    )
     add("--no-report", action="store_true", help="write summary.csv only, no figure and no report")
     return parser
 
@@ -120,7 +125,7 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     check_counts(args)
     out = writable_folder(args.out or Path("runs") / sweep.name)
     task = get_task(args.task)
-    options = Options(args.data, args.fast, args.groups, args.skip_unreadable, args.drop_straddling)
+    options = Options(args.data, args.fast, args.groups, args.skip_unreadable, args.drop_straddling, args.development)
     data = task_data(args.task, options)
     for seed in seeds:
         data.split(seed)  # every seed must give a valid split before hours are spent on the first
@@ -136,6 +141,8 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
         test_set["notes"].insert(0, "SMOKE RUN (--fast): few images, few epochs; the numbers mean little.")
     test_set |= {"targets": data.test.targets.tolist(), "groups": data.test.groups.tolist()}
     test_set["straddling"] = sorted(set(data.test.groups.tolist()) & set(data.pool.groups.tolist()))
+    if looked := other_looks(out, runs):
+        test_set["notes"].append(looked)
     write_json(out / "test_set.json", test_set)
     for note in test_set["notes"]:
         print(note)
@@ -166,6 +173,29 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     for line in write_outputs(sweep, chosen, runs, out, settings, report=not args.no_report):
         print(line)
     return 1 if failures else 0
+
+
+def other_looks(out: Path, runs: list[Run]) -> str:
+    """A sentence if this folder's records judged the same test set with other settings; else an empty string."""
+    ours = {run.key: run.config for run in runs}
+    first = next(iter(ours.values()))
+    differing: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damaged records are told when they are computed again
+        records = read_records(out)
+    for record in records:
+        theirs = record["config"]
+        if record["key"] in ours or any(theirs[name] != first[name] for name in ("sweep", "task", "data")):
+            continue
+        old, new = (config["recipe"] | {"network": config["network"]} for config in (theirs, first))
+        changed = [f"{name} {old.get(name)}" for name in sorted(new) if old.get(name) != new[name] and name != "linear"]
+        differing |= {", ".join(changed)} if changed else set()
+    if not differing:
+        return ""
+    return (
+        f"This test set was also judged with other settings ({'; '.join(sorted(differing))}): the best of several "
+        f"is not a held-out result. Choose settings with --development."
+    )
 
 
 def parse_seeds(text: str) -> list[int]:

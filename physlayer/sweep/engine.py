@@ -31,7 +31,8 @@ def task_data(task: str, options) -> TaskData:
     """Data of a task, loaded once per process."""
     from tasks.base import get_task
 
-    return get_task(task).load(options)
+    data = get_task(task).load(options)
+    return data.development() if options.development else data
 
 
 def execute(

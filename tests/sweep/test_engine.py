@@ -17,6 +17,7 @@ from physlayer.sweep.cli import chosen_variants, parse_seeds
 from physlayer.sweep.grid import Run
 from physlayer.sweep.records import read_record, write_json
 from sweeps.bit_depth import SWEEP
+from tasks.base import Options, get_task
 
 SCRIPT = Path(__file__).resolve().parents[2] / "sweeps" / "bit_depth.py"
 SMALL = [
@@ -182,6 +183,27 @@ def test_interrupt_keeps_what_is_finished(tmp_path):
     assert process.returncode == 130
     assert "finished runs are kept" in error and "Traceback" not in error
     assert (tmp_path / "summary.csv").exists()
+
+
+def test_development_scores_held_out_training_sources_and_no_test_image(tmp_path, capsys):
+    truth = get_task("blood_cells").load(Options(fast=True))
+    small = ["--fast", "--bits", "8", "--seeds", "1", "--epochs", "1", "--variants", "fixed", "--no-report"]
+    assert main(SWEEP, "manual", [*small, "--development", "--out", str(tmp_path)]) == 0
+    assert "DEVELOPMENT" in capsys.readouterr().out
+    scored = set(json.loads((tmp_path / "test_set.json").read_text())["groups"])
+    assert scored < set(truth.pool.groups) and not scored & set(truth.test.groups)
+    data = truth.development()
+    for seed in (0, 1):
+        assert not scored & set(data.split(seed)["train"].groups)
+        assert not scored & set(data.split(seed)["validation"].groups)
+
+
+def test_judging_other_settings_on_the_same_test_set_is_told(tmp_path, capsys):
+    small = ["--fast", "--bits", "8", "--seeds", "1", "--variants", "fixed", "--no-report", "--out", str(tmp_path)]
+    assert main(SWEEP, "manual", [*small, "--epochs", "1"]) == 0
+    assert "judged with other settings" not in capsys.readouterr().out
+    assert main(SWEEP, "manual", [*small, "--epochs", "2"]) == 0
+    assert "judged with other settings (epochs 1)" in capsys.readouterr().out
 
 
 def test_record_cut_in_half_is_told_and_computed_again(finished, tmp_path, capsys):
