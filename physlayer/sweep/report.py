@@ -65,10 +65,11 @@ def write_report(
         parts, failed = make_sections(material)
     finally:
         torch.set_num_threads(threads)
+    notes = f'<p class="note">{escape(" ".join(test_set["notes"]))}</p>'  # a smoke run must say so first
     heading = escape(f"{sweep.name}: {records[0]['task']}")
     page = (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{heading}</title>'
-        f"<style>{STYLE}</style></head><body><h1>{heading}</h1>{''.join(parts)}</body></html>\n"
+        f"<style>{STYLE}</style></head><body><h1>{heading}</h1>{notes}{''.join(parts)}</body></html>\n"
     )
     temporary = out / f".report.html.{os.getpid()}.tmp"
     temporary.write_text(page, encoding="utf-8")
@@ -165,7 +166,7 @@ def every_seed(material: Material) -> Iterator[str]:
 
 
 def confusion(material: Material) -> Iterator[str]:
-    caption = "Row: true class, column: predicted class; counts summed over seeds, colour: share of the row."
+    caption = "Row: true class, column: predicted class; percent of the true class, summed over seeds."
     yield picture(report_parts.confusion_figure(material), caption)
 
 
@@ -276,7 +277,6 @@ def audit(material: Material) -> Iterator[str]:
 
 
 SECTIONS: tuple[tuple[str, Callable[[Material], Iterator[str]]], ...] = (
-    ("Provenance", provenance),
     ("Accuracy", accuracy),
     ("Paired differences", differences),
     ("Every seed", every_seed),
@@ -289,4 +289,5 @@ SECTIONS: tuple[tuple[str, Callable[[Material], Iterator[str]]], ...] = (
     ("Learned parameters", learned),
     ("Exported parameters", exported),
     ("Audit", audit),
+    ("Provenance", provenance),
 )

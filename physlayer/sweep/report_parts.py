@@ -48,10 +48,10 @@ MOST_CELLS = 12  # classes above which a confusion matrix shows no numbers
 
 
 def confusion_figure(material: Material) -> Figure:
-    """Confusion matrices (row: true class) at the lowest and highest value, counts summed over seeds."""
+    """Confusion matrices (row: true class) at the lowest and highest value, summed over seeds, in % of the row."""
     points, names = material.ends(), material.class_names
-    figure, grid = panels(len(points), COLUMNS, 1.75, 1.6)
-    for axes, (variant, value) in zip(grid, points, strict=True):
+    figure, grid = panels(len(points), COLUMNS, 1.75, 1.75)
+    for place, (axes, (variant, value)) in enumerate(zip(grid, points, strict=True)):
         matrices = [np.array(r["metrics"]["test"]["confusion"]) for r in material.members(variant, value)]
         total = np.sum(matrices, axis=0)
         share = total / np.maximum(total.sum(1, keepdims=True), 1)
@@ -59,10 +59,10 @@ def confusion_figure(material: Material) -> Figure:
         axes.set_title(material.name(variant, value), fontsize=7)
         # The columns have the order of the rows, which have the longer names.
         axes.set_xticks(range(len(names)), [name[:3] for name in names], fontsize=6)
-        axes.set_yticks(range(len(names)), [short(name) for name in names], fontsize=6)
-        for (row, column), number in np.ndenumerate(total) if len(names) <= MOST_CELLS else ():
-            colour = "white" if share[row, column] > 0.55 else "black"
-            axes.text(column, row, int(number), ha="center", va="center", fontsize=6, color=colour)
+        axes.set_yticks(range(len(names)), ["" if place % COLUMNS else short(name) for name in names], fontsize=6)
+        for (row, column), part in np.ndenumerate(share) if len(names) <= MOST_CELLS else ():
+            colour = "white" if part > 0.55 else "black"
+            axes.text(column, row, f"{100 * part:.0f}", ha="center", va="center", fontsize=6.5, color=colour)
     bar = figure.colorbar(drawn, ax=grid, location="top", shrink=0.4, aspect=30)
     bar.set_label("share of the true class", fontsize=7)
     bar.ax.tick_params(labelsize=6)
@@ -163,8 +163,8 @@ def sensor_figure(material: Material, variant: Variant) -> Figure:
     columns = [("scene", scenes)]
     for value, images in readings(material, variant, scenes).items():
         columns.append((f"{material.sweep.parameter} {value:g}", images))
-    height = 0.72 * scenes.shape[2] / scenes.shape[3]
-    figure, grid = panels(len(scenes) * len(columns), len(columns), 0.72, height)
+    height = 1.05 * scenes.shape[2] / scenes.shape[3]
+    figure, grid = panels(len(scenes) * len(columns), len(columns), 1.05, height)
     for place, axes in enumerate(grid):
         row, column = divmod(place, len(columns))
         title, images = columns[column]
@@ -173,7 +173,8 @@ def sensor_figure(material: Material, variant: Variant) -> Figure:
         if row == 0:
             axes.set_title(title, fontsize=6.5)
         if column == 0:
-            axes.set_ylabel(short(material.class_names[int(targets[row])]), fontsize=6)
+            name = short(material.class_names[int(targets[row])])
+            axes.set_ylabel(name, fontsize=6, rotation=0, ha="right", va="center")
     return figure
 
 
