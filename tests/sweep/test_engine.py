@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -156,18 +157,25 @@ def test_two_at_a_time_give_the_numbers_of_one_at_a_time(finished, tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_sweep_continues_without_losing_or_repeating_a_run(finished, tmp_path):
-    command = [sys.executable, str(SCRIPT), *SMALL, "--jobs", "1", "--out", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while len(list(tmp_path.glob("records/*.json"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "records").glob("*.json")}
-    assert 3 <= len(done) < 10
+def test_sweep_killed_at_three_random_moments_neither_loses_nor_repeats_a_run(finished, tmp_path):
+    command = [sys.executable, str(SCRIPT), *SMALL, "--jobs", "2", "--out", str(tmp_path)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    moments, done = random.Random(), {}
+    for least in (1, 3, 5):
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        deadline = time.monotonic() + 120
+        while len(list(tmp_path.glob("records/*.json"))) < least and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(moments.uniform(0, 0.5))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert all(path.stat().st_mtime_ns == moment for path, moment in done.items())
+        done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("records/*.json")}
+    assert 5 <= len(done) < 10
     assert run(tmp_path, "--jobs", "1") == 0
-    assert all(path.stat().st_mtime_ns == time_ for path, time_ in done.items())
+    assert all(path.stat().st_mtime_ns == moment for path, moment in done.items())
     assert (tmp_path / "summary.csv").read_bytes() == (finished / "summary.csv").read_bytes()
 
 
