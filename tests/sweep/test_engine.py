@@ -162,9 +162,7 @@ def test_sweep_killed_at_three_random_moments_neither_loses_nor_repeats_a_run(fi
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     moments, done = random.Random(), {}
     for least in (1, 3, 5):
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        process = subprocess.Popen(command, start_new_session=True, **quiet)
         deadline = time.monotonic() + 120
         while len(list(tmp_path.glob("records/*.json"))) < least and time.monotonic() < deadline:
             time.sleep(0.05)
