@@ -1,10 +1,11 @@
 """physlayer: differentiable physical layers in front of a network, and sweeps that say what they buy."""
 
 from physlayer.audit import MovementAudit, audit_gradients, parameter_groups
-from physlayer.base import PhysicalLayer, camera_cost, export_camera, physical_layers
+from physlayer.base import PhysicalLayer
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth, effective_bits
 from physlayer.budget import allocate
+from physlayer.camera import camera_cost, export_camera, physical_layers, reading_shape
 from physlayer.learned_step import LearnedStep
 from physlayer.response import Response
 from physlayer.staircase import SoftStaircase
@@ -26,4 +27,5 @@ __all__ = [
     "export_camera",
     "parameter_groups",
     "physical_layers",
+    "reading_shape",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from physlayer.bounds import Interval
-from physlayer.checks import check_images
+from physlayer.checks import IMAGES, check_images
 
-__all__ = ["PhysicalLayer", "Quantity", "camera_cost", "export_camera", "physical_layers"]
+__all__ = ["PhysicalLayer", "Quantity"]
 
 EXPORT_LIMIT = 16384  # values written in full by `export()`; larger maps are summarised unless full=True
 
@@ -61,6 +60,7 @@ class PhysicalLayer(nn.Module):
     """
 
     is_physical_layer = True
+    accepts = IMAGES  # what the layer takes; a layer that takes something else says so
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,6 +92,8 @@ class PhysicalLayer(nn.Module):
         if isinstance(value, bool) or not isinstance(value, int | float | Tensor):
             raise TypeError(f"Expected {name} to be a number, tensor or nn.Parameter, but got {type(value).__name__}.")
         tensor = value if isinstance(value, Tensor) else torch.tensor(float(value))
+        if tensor.is_complex():
+            raise TypeError(f"Expected {name} to be real, but got {tensor.dtype}; register amplitude and phase apart.")
         if not tensor.is_floating_point():
             if learned:
                 raise TypeError(f"Expected {name} to be floating to be learned, but got {tensor.dtype}.")
@@ -207,8 +209,8 @@ class PhysicalLayer(nn.Module):
         return type(self).__name__.removeprefix("Parametrized")
 
     def check(self, x: Tensor) -> None:
-        """Refuse inputs that are not images on the scale 0…1."""
-        check_images(x, full=not self.training)
+        """Refuse inputs that are not what the layer :attr:`accepts`: by default images on the scale 0…1."""
+        check_images(x, full=not self.training, accepts=self.accepts)
 
     def extra_repr(self) -> str:
         learned, parts = self.learned(), [f"{key}={value!r}" for key, value in self.settings().items()]
@@ -228,44 +230,3 @@ def _summary(value: Tensor) -> str:
         return f"{float(value):g}"
     shape = "×".join(str(size) for size in value.shape)
     return f"{shape} from {float(value.min()):g} to {float(value.max()):g}"
-
-
-def physical_layers(model: nn.Module) -> Iterator[tuple[str, PhysicalLayer]]:
-    """Name and layer of every physical layer in a model, in the order light meets them."""
-    for name, module in model.named_modules():
-        if isinstance(module, PhysicalLayer):
-            yield name, module
-
-
-def export_camera(model: nn.Module, shape: tuple[int, int, int], *, full: bool = False) -> dict:
-    """One JSON-able description of the whole camera: every layer's parameters with units, and the cost.
-
-    Args:
-        model: any module; its physical layers are taken in order.
-        shape: ``(C, H, W)`` of the scene.
-        full: write large maps in full.
-
-    Example:
-        >>> from physlayer import BitDepth
-        >>> camera = export_camera(nn.Sequential(BitDepth(2)), (3, 4, 5))
-        >>> camera["layers"][0]["layer"], camera["cost"]["bits_per_image"]
-        ('BitDepth', 120)
-    """
-    if len(shape) != 3:
-        raise ValueError(f"Expected shape to be (C, H, W) of one scene, but got {tuple(shape)}; use x.shape[1:].")
-    layers = [layer.export(full=full) | {"name": name} for name, layer in physical_layers(model)]
-    return {"layers": layers, "cost": camera_cost(model, shape)}
-
-
-def camera_cost(model: nn.Module, shape: tuple[int, int, int]) -> dict[str, float]:
-    """Cost of one image through all physical layers: parameters add; bits, samples, photons are the last stage's.
-
-    Shapes are followed through physical layers only: keep other modules after the camera, not inside it.
-    """
-    total: dict[str, float] = {"n_parameters": 0}
-    for _, layer in physical_layers(model):
-        cost = layer.cost(shape)
-        parameters = total["n_parameters"] + cost.get("n_parameters", 0)
-        total |= cost | {"n_parameters": parameters}
-        shape = layer.output_shape(shape)
-    return total

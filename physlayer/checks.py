@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-__all__ = ["check_images", "plain_number"]
+__all__ = ["IMAGES", "Accepts", "check_images", "plain_number"]
 
 LIMIT = 16.0  # full scales: far above any exposure, far below 8-bit codes
 SAMPLE = 4096  # values looked at per training step: enough to see 0…255 codes or a NaN batch, about 20 µs
 
 
-def check_images(x: Tensor, name: str = "x", *, full: bool = False) -> None:
-    """Refuse what is not a float ``(B, C, H, W)`` batch on the scale 0…1.
+@dataclass(frozen=True)
+class Accepts:
+    """What a layer takes: a range in full scales, a number of channels, complex fields.
 
-    A reading may leave 0…1 (noise before the converter, an exposure that saturates), so only values far outside,
-    beyond ±16, are refused: they are integer codes that were never divided.
+    A reading may leave 0…1 (noise before the converter, an exposure that saturates), so by default only values far
+    outside, beyond ±16, are refused: they are integer codes that were never divided.
+
+    Args:
+        low, high: smallest and largest value, full scale; of a complex field its magnitude.
+        channels: number of channels, ``None`` for any. complex: take complex fields instead of intensities.
+    """
+
+    low: float = -LIMIT
+    high: float = LIMIT
+    channels: int | None = None
+    complex: bool = False
+
+
+IMAGES = Accepts()
+
+
+def check_images(x: Tensor, name: str = "x", *, full: bool = False, accepts: Accepts = IMAGES) -> None:
+    """Refuse what is not a float ``(B, C, H, W)`` batch on the scale that a layer accepts.
 
     Args:
         x: images, ``(B, C, H, W)``, intensities in 0…1 of full scale.
         name: what to call them in the message.
         full: look at every value (evaluation) instead of a strided sample (training).
+        accepts: range, channels and kind.
 
     Raises:
         TypeError: if ``x`` is not a floating tensor.
@@ -35,7 +56,12 @@ def check_images(x: Tensor, name: str = "x", *, full: bool = False) -> None:
     """
     if not isinstance(x, Tensor):
         raise TypeError(f"Expected {name} to be a torch tensor, but got {type(x).__name__}; use torch.as_tensor.")
-    if not x.is_floating_point():
+    if accepts.complex != x.is_complex():
+        wanted, fix = ("a complex field", "torch.complex(amplitude, 0 * amplitude)") if accepts.complex else (
+            "real intensities", f"{name}.abs() ** 2"
+        )  # fmt: skip
+        raise TypeError(f"Expected {name} to be {wanted}, but got {x.dtype}; use {fix}.")
+    if not x.is_complex() and not x.is_floating_point():
         raise TypeError(
             f"Expected {name} to be a floating tensor with intensities in 0…1, but got {x.dtype}; "
             f"for 8-bit images use {name}.float() / 255."
@@ -48,7 +74,12 @@ def check_images(x: Tensor, name: str = "x", *, full: bool = False) -> None:
     if x.ndim != 4:
         fix = f"; add the batch axis with {name}[None]" if x.ndim == 3 else ""
         raise ValueError(f"Expected {name} to be (B, C, H, W), but got {tuple(x.shape)}{fix}.")
-    if (x.shape[-1] in (1, 3) and x.shape[1] > 4) or (x.shape[-1] == 4 and x.shape[1] >= 64):
+    channels = accepts.channels
+    if channels is not None and x.shape[1] != channels:
+        fix = f"; use {name}.permute(0, 3, 1, 2)" if x.shape[-1] == channels else ""
+        raise ValueError(f"Expected {name} to have {channels} channels, but got {tuple(x.shape)}{fix}.")
+    wide = min(x.shape[1:3]) > 4  # a list of samples (B, C, 1, 1) or tiny pictures of many cameras are no mistake
+    if channels is None and ((x.shape[-1] in (1, 3) and wide) or (x.shape[-1] == 4 and x.shape[1] >= 64)):
         raise ValueError(
             f"Expected {name} to be (B, C, H, W), but got {tuple(x.shape)}, which looks like (B, H, W, C); "
             f"use {name}.permute(0, 3, 1, 2)."
@@ -57,7 +88,9 @@ def check_images(x: Tensor, name: str = "x", *, full: bool = False) -> None:
         raise ValueError(f"Expected {name} to hold at least one image, but got shape {tuple(x.shape)}.")
     if torch.compiler.is_compiling():
         return
-    seen = x.detach()
+    if not full and x.device.type != "cpu":
+        return  # looking at values would make the accelerator wait at every step; evaluation looks at all
+    seen = x.detach().abs() if x.is_complex() else x.detach()
     if not full and seen.numel() > SAMPLE:
         # every image and channel, some rows and columns; works on any memory layout without a copy of the batch
         step = max(1, round((seen.numel() / SAMPLE) ** 0.5))
@@ -65,10 +98,10 @@ def check_images(x: Tensor, name: str = "x", *, full: bool = False) -> None:
     low, high = (float(value) for value in torch.aminmax(seen))
     if not (low > -float("inf") and high < float("inf")):  # also false for NaN
         raise ValueError(f"Expected {name} to be finite, but got NaN or infinity.")
-    if low < -LIMIT or high > LIMIT:
+    if low < accepts.low or high > accepts.high:
+        fix = "divide 8-bit codes by 255" if high > LIMIT else f"values must lie in {accepts.low:g}…{accepts.high:g}"
         raise ValueError(
-            f"Expected {name} to hold intensities in 0…1 of full scale, but got values from {low:g} to {high:g}; "
-            f"divide 8-bit codes by 255."
+            f"Expected {name} to hold intensities in 0…1 of full scale, but got values from {low:g} to {high:g}; {fix}."
         )
 
 

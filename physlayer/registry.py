@@ -27,6 +27,8 @@ class LayerCase:
     Args:
         build: makes a fresh layer with every quantity an ``nn.Parameter``. shape: of the scene.
         levels: most values a pixel may show in ``eval()``, ``None`` for an analogue stage.
+        learns: ``False`` for hardware without a quantity to learn. noisy: the reading has noise: another at every
+            call in ``train()``, the same for the same image and draw in ``eval()``.
         budget: checks of a hard total, ``budget(layer) -> (spent, allowed)``, or ``None``.
     """
 
@@ -35,6 +37,8 @@ class LayerCase:
     shape: tuple[int, int, int] = SHAPE
     levels: int | None = None
     budget: Callable[[PhysicalLayer], tuple[float, float]] | None = None
+    learns: bool = True
+    noisy: bool = False
 
 
 def _full(value: float, *shape: int) -> nn.Parameter:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from physlayer.audit import MovementAudit, audit_gradients, parameter_groups
-from physlayer.base import physical_layers
+from physlayer.camera import physical_layers
 from physlayer.data import ImageSet, epoch_order
 from physlayer.light import linear_to_srgb
 from physlayer.recipe import Recipe

@@ -14,16 +14,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import export_camera
-from physlayer.data import ImageSet, TaskData
-from physlayer.sweep.grid import Point, Run, Sweep, Variant
+from physlayer.camera import export_camera
+from physlayer.data import TaskData
+from physlayer.sweep.assemble import assemble, camera_of, point_of
+from physlayer.sweep.grid import Run, Sweep, Variant
 from physlayer.sweep.records import read_record, write_json
-from physlayer.training import Recipe, TrainingError, fit, predict, seeded
+from physlayer.training import Recipe, TrainingError, fit, predict
 
 __all__ = ["execute", "run_one"]
 
 SEARCH_SHARE = 0.5  # a searched variant tries each candidate for this share of the epochs
-QUANTILE_SAMPLES = 200_000
 
 
 @functools.lru_cache(maxsize=2)
@@ -120,14 +120,9 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
     task, recipe = get_task(config["task"]), Recipe(**config["recipe"])
     data = task_data(config["task"], settings["options"])
     splits = data.split(seed)
-    shape = tuple(data.pool.images.shape[1:])
-
-    def network() -> nn.Module:
-        with seeded(seed):
-            return task.network(config["network"], shape, len(data.class_names))
 
     def train(layers: list[nn.Module], recipe: Recipe, log: str | None = None):
-        model = nn.Sequential(*layers, network())
+        model = assemble(task, config, layers, data)
         augment = translated(task.augment) if variant.translate else task.augment
         result = fit(
             model, splits["train"], splits["validation"], recipe, seed=seed, augment=augment, device=settings["device"],
@@ -135,12 +130,7 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         )  # fmt: skip
         return model, result
 
-    point = Point(
-        config["value"],
-        shape,
-        quantiles_of(splits["train"], recipe.linear),
-        torch.Generator().manual_seed(seed),
-    )
+    point = point_of(config, data)
     notes, search = [], []
     if variant.source is not None:
         layers = variant.camera(point)
@@ -186,7 +176,7 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         "search": search,
         "metrics": metrics,
         "predictions": {"test": predicted["test"].argmax(1).tolist()},
-        "camera": _rounded(export_camera(model, shape)),
+        "camera": _rounded(export_camera(model, point.shape)),
         "audit": {"gradient": result.gradients, "moved": result.movement},
         "notes": notes + result.warnings,
     }  # fmt: skip
@@ -194,9 +184,8 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
 
 def save_models(out: Path, key: str, model: nn.Sequential, logits: Tensor) -> None:
     """Camera, network and test logits beside the record, for dependent runs and the report."""
-    camera = nn.Sequential(*[layer for layer in model if getattr(layer, "is_physical_layer", False)])
     for folder, content in (
-        ("cameras", camera.state_dict()),
+        ("cameras", camera_of(model).state_dict()),
         ("models", model.state_dict()),
         ("logits", logits),
     ):
@@ -205,22 +194,6 @@ def save_models(out: Path, key: str, model: nn.Sequential, logits: Tensor) -> No
         temporary = path.with_suffix(".tmp")
         torch.save(content, temporary)
         temporary.replace(path)
-
-
-def quantiles_of(images: ImageSet, linear: bool):
-    """Per-channel quantiles of the training scenes, ``quantile(q) -> (C, 1, 1)``, from a fixed sample of pixels.
-
-    Exactly black pixels are left out: they are the fill of augmented copies, and would put every low quantile at 0.
-    """
-
-    @functools.cache
-    def pixels() -> Tensor:
-        some = torch.linspace(0, len(images) - 1, min(len(images), 256)).long()
-        values = images.batch(some, linear=linear).transpose(0, 1).flatten(1)
-        values = values[:, values.amax(0) > 0.02] if bool((values.amax(0) > 0.02).any()) else values
-        return values[:, :: max(1, values.shape[1] // QUANTILE_SAMPLES)]
-
-    return lambda q: torch.quantile(pixels(), q, dim=1).view(-1, 1, 1)
 
 
 def translated(augment):

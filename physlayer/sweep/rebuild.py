@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import export_camera
+from physlayer.camera import export_camera
 from physlayer.data import TaskData
 from physlayer.saliency import parameter_saliency, saliency, split_camera
 from physlayer.sweep import engine
+from physlayer.sweep.assemble import assemble, point_of
 from physlayer.sweep.grid import Point, Sweep, Variant
 
 __all__ = [
@@ -52,26 +53,16 @@ def rebuild_model(sweep: Sweep, variant: Variant, record: dict, out: Path, setti
         raise ValueError(f"Expected record to be of {variant.name} of {sweep.name}, but got {found}.")
     state = torch.load(out / "models" / f"{record['key']}.pt", weights_only=True, map_location="cpu")
     data = data_of(record, settings)
-    shape = tuple(data.pool.images.shape[1:])
-    layers = camera_at_start(variant, record, data)
-    network = get_task(config["task"]).network(config["network"], shape, len(data.class_names))
-    model = nn.Sequential(*layers, network)
+    model = assemble(get_task(config["task"]), config, camera_at_start(variant, record, data), data)
     model.load_state_dict(state)
     return model.eval()
 
 
 def camera_at_start(variant: Variant, record: dict, data: TaskData) -> list[nn.Module]:
     """The physical layers of a run as they were before training."""
-    config = record["config"]
-
-    def quantile(share: float) -> Tensor:
-        train = data.split(config["seed"])["train"]
-        return engine.quantiles_of(train, config["recipe"]["linear"])(share)
-
-    generator = torch.Generator().manual_seed(config["seed"])
-    point = Point(config["value"], tuple(data.pool.images.shape[1:]), quantile, generator)
+    point = point_of(record["config"], data)
     layers = variant.camera(point, **chosen_candidate(variant, record, point))
-    return layers if variant.change is None else variant.change(layers, generator)
+    return layers if variant.change is None else variant.change(layers, point.generator)
 
 
 def chosen_candidate(variant: Variant, record: dict, point: Point) -> dict:

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from physlayer import BitBudget, BitDepth
-from physlayer.base import export_camera
+from physlayer.camera import export_camera
 from physlayer.data import ImageSet, TaskData
 from physlayer.metrics import classification_metrics
 from physlayer.sweep import Sweep, Variant, engine
+from physlayer.sweep.assemble import assemble, point_of
 from physlayer.sweep.figure import draw_figure, make_figure, styles
 from physlayer.sweep.grid import retrained
 from physlayer.sweep.rebuild import Material, agreement, compared, control_notes, rebuild_model
@@ -75,16 +76,14 @@ def make_record(out, variant, value, seed, data):
     key = f"{variant.name}_{value}_seed{seed}"
     if variant.source:
         config["source"] = f"{variant.source}_{value}_seed{seed}"
-    point = engine.Point(
-        value, SHAPE, engine.quantiles_of(data.split(seed)["train"], True), torch.Generator().manual_seed(seed)
-    )
+    point = point_of(config, data)
     search = [{"candidate": {"high": 0.5}, "validation": 0.3}, {"candidate": {"high": 0.9}, "validation": 0.4}]
     search = search if variant.candidates else []
     torch.manual_seed(seed)
     layers = variant.camera(point, **(search[1]["candidate"] if search else {}))
     if variant.change:
         layers = variant.change(layers, point.generator)
-    model = nn.Sequential(*layers, get_task("blood_cells").network("small", SHAPE, 4)).eval()
+    model = assemble(get_task("blood_cells"), config, layers, data).eval()
     logits = predict(model, data.test)
     engine.save_models(out, key, model, logits)
     probabilities = torch.softmax(logits.double(), 1).numpy()

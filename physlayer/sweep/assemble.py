@@ -1,0 +1,66 @@
+"""From a run's configuration to its camera and network: the same for training, for reports, for dependent runs."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor, nn
+
+from physlayer.camera import reading_shape
+from physlayer.data import ImageSet, TaskData
+from physlayer.sweep.grid import Point
+from physlayer.training import seeded
+
+__all__ = ["assemble", "camera_of", "point_of", "quantiles_of"]
+
+QUANTILE_SAMPLES = 200_000
+
+
+def point_of(config: dict, data: TaskData) -> Point:
+    """What an arm may look at to build the camera of a run."""
+
+    @functools.cache
+    def quantile() -> object:  # only the arms that ask pay for the split
+        return quantiles_of(data.split(config["seed"])["train"], config["recipe"]["linear"])
+
+    generator = torch.Generator().manual_seed(config["seed"])
+    return Point(config["value"], tuple(data.pool.images.shape[1:]), lambda share: quantile()(share), generator)
+
+
+def assemble(task, config: dict, layers: list[nn.Module], data: TaskData) -> nn.Sequential:
+    """Camera and an untrained network for what the camera hands over; the network is always the last module.
+
+    A reading smaller than the scene is spread over the scene's pixels (nearest, so no value is invented): the network
+    then has the same field of view, depth and cost behind every camera.
+    """
+    scene = tuple(data.pool.images.shape[1:])
+    channels, height, width = reading_shape(nn.Sequential(*layers), scene)
+    smaller = height < scene[1] or width < scene[2]
+    seen = (channels, *scene[1:]) if smaller else (channels, height, width)
+    with seeded(config["seed"]):
+        network = task.network(config["network"], seen, len(data.class_names))
+    if smaller:
+        network = nn.Sequential(nn.Upsample(size=scene[1:], mode="nearest"), network)
+    return nn.Sequential(*layers, network)
+
+
+def camera_of(model: nn.Sequential) -> nn.Sequential:
+    """What stands before the network: physical layers, and any digital step between them."""
+    return model[:-1]
+
+
+def quantiles_of(images: ImageSet, linear: bool):
+    """Per-channel quantiles of the training scenes, ``quantile(q) -> (C, 1, 1)``, from a fixed sample of pixels.
+
+    Exactly black pixels are left out: they are the fill of augmented copies, and would put every low quantile at 0.
+    """
+
+    @functools.cache
+    def pixels() -> Tensor:
+        some = torch.linspace(0, len(images) - 1, min(len(images), 256)).long()
+        values = images.batch(some, linear=linear).transpose(0, 1).flatten(1)
+        values = values[:, values.amax(0) > 0.02] if bool((values.amax(0) > 0.02).any()) else values
+        return values[:, :: max(1, values.shape[1] // QUANTILE_SAMPLES)]
+
+    return lambda q: torch.quantile(pixels(), q, dim=1).view(-1, 1, 1)
