@@ -7,25 +7,31 @@ from physlayer.bit_depth import BitDepth, effective_bits
 from physlayer.budget import allocate
 from physlayer.camera import camera_cost, export_camera, physical_layers, reading_shape
 from physlayer.learned_step import LearnedStep
+from physlayer.noise import noise_draw, seed_noise
 from physlayer.response import Response
+from physlayer.sensor import SENSORS, Sensor
 from physlayer.staircase import SoftStaircase
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "SENSORS",
     "BitBudget",
     "BitDepth",
     "LearnedStep",
     "MovementAudit",
     "PhysicalLayer",
     "Response",
+    "Sensor",
     "SoftStaircase",
     "allocate",
     "audit_gradients",
     "camera_cost",
     "effective_bits",
     "export_camera",
+    "noise_draw",
     "parameter_groups",
     "physical_layers",
     "reading_shape",
+    "seed_noise",
 ]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from physlayer.bounds import Interval
+from physlayer.bounds import Interval, Logarithmic
 from physlayer.checks import IMAGES, check_images
 
 __all__ = ["PhysicalLayer", "Quantity"]
@@ -74,6 +74,7 @@ class PhysicalLayer(nn.Module):
         unit: str,
         low: float = -math.inf,
         high: float = math.inf,
+        logarithmic: bool = False,
     ) -> None:
         """Register one quantity: learned if ``value`` is an ``nn.Parameter``, else fixed.
 
@@ -83,6 +84,7 @@ class PhysicalLayer(nn.Module):
             unit: physical unit; ``"1"`` for a ratio.
             low: smallest admissible value (a learned one stays strictly above).
             high: largest admissible value (a learned one stays strictly below).
+            logarithmic: learn the logarithm of a positive quantity, so that steps are factors.
 
         Raises:
             TypeError: if the value is not a real number or floating tensor.
@@ -116,7 +118,7 @@ class PhysicalLayer(nn.Module):
         if not learned:
             self.register_buffer(name, tensor.detach().clone())
             return
-        bound = Interval(low, high, name)
+        bound = Logarithmic(name) if logarithmic else Interval(low, high, name)
         bound.right_inverse(tensor.detach())  # refuse before anything is registered
         value.physical_owner = name  # from here on it holds the free number behind the bound
         self.register_parameter(name, value)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Interval"]
+__all__ = ["Interval", "Logarithmic"]
 
 
 class Interval(nn.Module):
@@ -78,3 +78,34 @@ class Interval(nn.Module):
 def _softplus_inverse(value: Tensor) -> Tensor:
     # log(e^v - 1) = v + log(1 - e^-v): the second form does not overflow for large v.
     return value + torch.log(-torch.expm1(-value))
+
+
+class Logarithmic(nn.Module):
+    r"""Maps a free number θ to a positive quantity, :math:`v = e^\theta`: equal steps of θ are equal factors.
+
+    For photons, electrons and other quantities whose size is known only to some powers of ten: a step of the optimiser
+    that suits a gain of 1 would never move an exposure of 10,000.
+
+    Raises:
+        ValueError: if a value set from outside is not above 0.
+
+    Example:
+        >>> bound = Logarithmic("exposure")
+        >>> bound(bound.right_inverse(torch.tensor([100.0])) + 0.01).round()
+        tensor([101.])
+    """
+
+    def __init__(self, name: str = "value"):
+        super().__init__()
+        self.name = name
+
+    def forward(self, free: Tensor) -> Tensor:
+        return free.exp()
+
+    def right_inverse(self, value: Tensor) -> Tensor:
+        if not bool((value > 0).all()):
+            raise ValueError(
+                f"Expected learned {self.name} to be above 0, but got values from {float(value.min()):g} to "
+                f"{float(value.max()):g}; start it above 0, or pass a plain value to keep it fixed."
+            )
+        return value.log()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from physlayer.noise import noise_draw
 from physlayer.registry import LayerCase
 
 __all__ = ["CHECKS", "ContractError", "check_layer"]
@@ -127,6 +128,21 @@ def check_eval_is_deterministic(case: LayerCase) -> None:
     _require(same, case, "eval() reads an image differently beside others")
 
 
+def check_noise_is_fresh_in_train_and_repeatable_in_eval(case: LayerCase) -> None:
+    layer, x = case.build().train(), scene(case)
+    if not case.noisy:
+        return
+    _require(not torch.equal(layer(x), layer(x)), case, "train() gives one noise twice")
+    with noise_draw(layer, draw=1):
+        once, again = layer.eval()(x), layer(x)
+    _require(torch.equal(once, again), case, "eval() gives one draw two noises")
+    _require(not torch.equal(once, layer(x)), case, "two draws have one noise")
+    with noise_draw(layer, first=1):
+        _require(
+            torch.equal(layer(x[1:]), case.build().eval()(x)[1:]), case, "noise depends on the batch, not the image"
+        )
+
+
 def check_hard_is_eval(case: LayerCase) -> None:
     layer, x = case.build(), scene(case)
     expected = copy.deepcopy(layer).eval()(x)
@@ -140,7 +156,7 @@ def check_levels(case: LayerCase) -> None:
     if case.levels is None:
         return
     layer = case.build().eval()
-    ramp = torch.linspace(-0.2, 1.2, 801).view(-1, 1, 1, 1).expand(-1, *case.shape)
+    ramp = torch.linspace(max(-0.2, layer.accepts.low), 1.2, 801).view(-1, 1, 1, 1).expand(-1, *case.shape)
     with torch.no_grad():
         reading, codes = layer(ramp), layer.codes(ramp)
     _require(codes.dtype == torch.int64, case, f"codes() gives {codes.dtype}, not int64")
@@ -217,6 +233,7 @@ CHECKS: tuple[Callable[[LayerCase], None], ...] = (
     check_gradients,
     check_parameters_move,
     check_eval_is_deterministic,
+    check_noise_is_fresh_in_train_and_repeatable_in_eval,
     check_hard_is_eval,
     check_levels,
     check_budget,

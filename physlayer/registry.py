@@ -13,6 +13,7 @@ from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
 from physlayer.learned_step import LearnedStep
 from physlayer.response import Response
+from physlayer.sensor import Sensor
 from physlayer.staircase import SoftStaircase
 
 __all__ = ["LAYERS", "LayerCase"]
@@ -53,6 +54,21 @@ def _bits_spent(layer: PhysicalLayer) -> tuple[float, float]:
     return layer.mean_bits_per_sample(), layer.mean_bits
 
 
+def _sensor(bits: int | None) -> Sensor:
+    converter = {} if bits is None else {"gain_dn_per_electron": _full(0.05), "offset_dn": _full(4.0)}
+    return Sensor(
+        bits,
+        exposure_photons=_full(10_000.0, 3, 1, 1),
+        quantum_efficiency=_full(0.6),
+        full_well_electrons=_full(5_000.0),
+        read_noise_electrons=_full(5.0),
+        dark_current_electrons_per_second=_full(200.0),
+        photo_response_non_uniformity=_full(0.02),
+        dark_signal_non_uniformity_electrons=_full(3.0),
+        **converter,
+    )
+
+
 LAYERS: tuple[LayerCase, ...] = (
     LayerCase("BitDepth", lambda: BitDepth(2, gain=_full(1.1), offset=_full(0.05)), levels=4),
     LayerCase("BitDepth 1 bit", lambda: BitDepth(1, gain=_full(1.0), offset=_full(0.1)), levels=2),
@@ -82,5 +98,7 @@ LAYERS: tuple[LayerCase, ...] = (
         budget=_bits_spent,
     ),
     LayerCase("Response", lambda: Response(_full(0.5))),
+    LayerCase("Sensor", lambda: _sensor(8), levels=256, noisy=True),
+    LayerCase("Sensor analogue", lambda: _sensor(None), noisy=True),
     LayerCase("SoftStaircase", lambda: SoftStaircase(2), levels=4),
 )

@@ -17,6 +17,7 @@ from physlayer.audit import MovementAudit, audit_gradients, parameter_groups
 from physlayer.camera import physical_layers
 from physlayer.data import ImageSet, epoch_order
 from physlayer.light import linear_to_srgb
+from physlayer.noise import noise_draw, seed_noise
 from physlayer.recipe import Recipe
 
 __all__ = ["FitResult", "Recipe", "TrainingError", "fit", "predict", "seeded"]
@@ -110,6 +111,7 @@ def fit(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
     averaged = RunningMean(model, recipe.average)
     validation = _thinned(validation, recipe.validation_per_class)
+    seed_noise(model, seed)
     writer, audit = _tensorboard(log_dir), MovementAudit(model)
     best, best_state, history, gradients = (-1.0, -math.inf), None, [], {}
     bar = _progress_bar(recipe.epochs, progress)
@@ -227,6 +229,7 @@ def predict(
     batch_size: int = 256,
     device: str | torch.device | None = None,
     views: tuple[tuple[int, ...], ...] = ((),),
+    draw: int = 0,
 ) -> Tensor:
     """Logits ``(N, K)`` of the hard reading, on the CPU, in the order of the set.
 
@@ -234,6 +237,7 @@ def predict(
         device: where to compute; ``None`` for where the model is.
         views: test-time augmentation: axes to flip the scene along, one tuple per view; logits are averaged.
             ``((), (2,), (3,), (2, 3))`` averages the four mirror images.
+        draw: number of the exposure, of which noisy hardware gives another reading each (:mod:`physlayer.noise`).
 
     Example:
         >>> import numpy as np
@@ -250,7 +254,8 @@ def predict(
         with torch.inference_mode():
             for index in torch.arange(len(images)).split(batch_size):
                 batch = images.batch(index, linear=linear).to(device)
-                seen = [model(batch.flip(axes) if axes else batch) for axes in views]
+                with noise_draw(model, draw, first=int(index[0])):
+                    seen = [model(batch.flip(axes) if axes else batch) for axes in views]
                 logits.append(torch.stack(seen).mean(0).float().cpu())
     finally:
         for module, flag in was_training:

@@ -1,0 +1,195 @@
+"""The image sensor in electrons: photons in, electrons with their noise, codes out."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+from torch import Tensor, nn
+
+from physlayer.base import PhysicalLayer
+from physlayer.bit_depth import check_bits
+from physlayer.checks import Accepts, check_images, plain_number
+from physlayer.converter import full_size
+from physlayer.noise import Noise, photon_counts
+from physlayer.quantize import codes_of, midtread, quantize
+
+__all__ = ["SENSORS", "Sensor", "saturate"]
+
+# Use as Sensor(12, **SENSORS["imx174"]).
+SENSORS: dict[str, dict[str, float]] = {
+    # industrial CMOS of the IMX174 kind at 525 nm; vendor's EMVA 1288 sheet
+    "imx174": {"full_well_electrons": 32_691, "read_noise_electrons": 6.83, "quantum_efficiency": 0.77},
+    # CCD ICX625; Basler's EMVA 1288 sheet
+    "icx625": {"full_well_electrons": 7_000, "read_noise_electrons": 13.0, "quantum_efficiency": 0.47},
+    # CMOS of the IMX250 kind, typical values
+    "pregius345": {"full_well_electrons": 10_500, "read_noise_electrons": 2.3, "quantum_efficiency": 0.65},
+}
+
+
+def saturate(electrons: Tensor, full_well: Tensor, leak: float = 0.01) -> Tensor:
+    r"""Full well: :math:`\min(e, N_\mathrm{fw})` exactly, with a surrogate gradient that lets a full pixel come back.
+
+    .. math::
+        \frac{\partial y}{\partial e} := \begin{cases} 1 & e < N_\mathrm{fw} \\ \mathrm{leak} & e \ge N_\mathrm{fw}
+        \end{cases}, \qquad \frac{\partial y}{\partial N_\mathrm{fw}} = [e \ge N_\mathrm{fw}]
+
+    Args:
+        electrons: :math:`e`, electrons. full_well: :math:`N_\mathrm{fw}`, electrons. leak: backward only.
+
+    Example:
+        >>> e = torch.tensor([5.0, 20.0], requires_grad=True)
+        >>> y = saturate(e, torch.tensor(10.0)); y.sum().backward(); y.detach(), e.grad
+        (tensor([ 5., 10.]), tensor([1.0000, 0.0100]))
+    """
+    full = electrons >= full_well
+    over = torch.where(full, electrons, electrons.detach())
+    return torch.where(full, full_well, electrons) + leak * (over - over.detach())
+
+
+class Sensor(PhysicalLayer):
+    r"""Photons to electrons to codes, in units: photon, dark and read noise, saturation, gain, converter.
+
+    .. math::
+        \mu = \eta\,(1 + s_p z_p)\,\Phi x + i_d t, \quad
+        e = \min(\mathrm{Poisson}(\mu) + \sigma_r z + s_d z_d,\; N_\mathrm{fw}), \quad
+        \mathrm{code} = \mathrm{clip}(\lfloor K e + o + 1/2 \rfloor, 0, 2^b - 1)
+
+    with :math:`z` fresh at every exposure and :math:`z_p, z_d` standard normal maps that belong to the device. The
+    reading is ``code / (2^b - 1)``; without ``bits`` it is :math:`e / N_\mathrm{fw}`, for a converter that follows.
+    All quantities may be learned (``nn.Parameter``), as one number or, where light meets them, as a map.
+
+    Surrogates: :func:`physlayer.noise.photon_counts` through the Poisson draw, :func:`saturate` at full well,
+    straight-through at the converter; forward is always the hardware. Noise is fresh in ``train()`` and fixed per image
+    in ``eval()`` (:mod:`physlayer.noise`).
+
+    Args:
+        bits: :math:`b`, 1…16, or ``None`` for the analogue signal.
+        exposure_photons: :math:`\Phi`, photons on a pixel where the scene is 1.
+        quantum_efficiency: :math:`\eta`, electrons per photon, 0…1.
+        full_well_electrons: :math:`N_\mathrm{fw}`. read_noise_electrons: :math:`\sigma_r`, rms.
+        dark_current_electrons_per_second: :math:`i_d`. exposure_seconds: :math:`t`.
+        photo_response_non_uniformity: :math:`s_p`, standard deviation as a ratio (PRNU).
+        dark_signal_non_uniformity_electrons: :math:`s_d`, standard deviation (DSNU).
+        gain_dn_per_electron: :math:`K`; ``None`` puts full well at the last code.
+        offset_dn: :math:`o`, codes. noise_seed: of the noise and of the device's maps. leak: of the surrogates.
+
+    Shape:
+        ``(B, C, H, W)`` to the same.
+
+    Raises:
+        ValueError: for negative light, or a quantity outside its range.
+
+    References:
+        EMVA Standard 1288, Release 4.0 Linear, 2021; Poisson gradient: see :func:`physlayer.noise.photon_counts`.
+
+    Example:
+        >>> camera = Sensor(12, **SENSORS["imx174"], exposure_photons=nn.Parameter(torch.tensor(20000.0)))
+        >>> camera(torch.full((1, 1, 2, 2), 0.5)).shape
+        torch.Size([1, 1, 2, 2])
+    """
+
+    accepts = Accepts(low=0.0)
+
+    def __init__(
+        self,
+        bits: int | None = None,
+        *,
+        exposure_photons: float | Tensor | nn.Parameter = 10_000.0,
+        quantum_efficiency: float | Tensor | nn.Parameter = 0.65,
+        full_well_electrons: float | Tensor | nn.Parameter = 10_500.0,
+        read_noise_electrons: float | Tensor | nn.Parameter = 2.3,
+        dark_current_electrons_per_second: float | Tensor | nn.Parameter = 0.0,
+        exposure_seconds: float = 0.01,
+        photo_response_non_uniformity: float | Tensor | nn.Parameter = 0.0,
+        dark_signal_non_uniformity_electrons: float | Tensor | nn.Parameter = 0.0,
+        gain_dn_per_electron: float | Tensor | nn.Parameter | None = None,
+        offset_dn: float | Tensor | nn.Parameter = 0.0,
+        noise_seed: int = 0,
+        leak: float = 0.01,
+    ):
+        super().__init__()
+        self.bits = None if bits is None else check_bits(bits)
+        self.leak = plain_number("leak", leak, 1e-6, 1.0)
+        self.exposure_seconds = plain_number("exposure_seconds", exposure_seconds, 0.0, 1e6)
+        self.noise = Noise(int(plain_number("noise_seed", noise_seed, 0, 2**62, whole=True)))
+        register = self.register_physical
+        positive = functools.partial(self.register_physical, low=0.0, logarithmic=True)
+        positive("exposure_photons", exposure_photons, unit="photons per pixel")
+        register("quantum_efficiency", quantum_efficiency, unit="electrons per photon", low=0.0, high=1.0)
+        positive("full_well_electrons", full_well_electrons, unit="electrons")
+        positive("read_noise_electrons", read_noise_electrons, unit="electrons")
+        positive("dark_current_electrons_per_second", dark_current_electrons_per_second, unit="electrons/s")
+        register("photo_response_non_uniformity", photo_response_non_uniformity, unit="1", low=0.0, high=1.0)
+        positive("dark_signal_non_uniformity_electrons", dark_signal_non_uniformity_electrons, unit="electrons")
+        if self.bits is None:
+            if gain_dn_per_electron is not None or isinstance(offset_dn, Tensor) or offset_dn != 0:
+                raise ValueError(
+                    "Expected gain_dn_per_electron and offset_dn to be left out without bits, but got values; "
+                    "give bits."
+                )
+            return
+        if gain_dn_per_electron is None:
+            gain_dn_per_electron = (2**self.bits - 1) / float(torch.as_tensor(full_well_electrons).detach().max())
+        positive("gain_dn_per_electron", gain_dn_per_electron, unit="DN per electron")
+        register("offset_dn", offset_dn, unit="DN")
+
+    def electrons(self, x: Tensor) -> Tensor:
+        """Electrons in each pixel at read-out, with noise, at most the full well."""
+        self.check(x)
+        shape = x.shape
+        photons = x * full_size(self.exposure_photons, shape, "exposure_photons", None)
+        response = full_size(self.quantum_efficiency, shape, "quantum_efficiency", None)
+        if self._present("photo_response_non_uniformity"):
+            spread = full_size(self.photo_response_non_uniformity, shape, "photo_response_non_uniformity", None)
+            response = (response * (1 + spread * self.noise.pattern(tuple(shape[1:]), x, "response"))).clamp(min=0)
+        mean = photons * response + self.dark_current_electrons_per_second * self.exposure_seconds
+        electrons = photon_counts(mean, self.noise.poisson(mean, training=self.training))
+        if self._present("read_noise_electrons"):
+            sigma = full_size(self.read_noise_electrons, shape, "read_noise_electrons", None)
+            electrons = electrons + sigma * self.noise.normal(mean, training=self.training)
+        if self._present("dark_signal_non_uniformity_electrons"):
+            spread = full_size(
+                self.dark_signal_non_uniformity_electrons, shape, "dark_signal_non_uniformity_electrons", None
+            )
+            electrons = electrons + spread * self.noise.pattern(tuple(shape[1:]), x, "dark signal")
+        return saturate(electrons, full_size(self.full_well_electrons, shape, "full_well_electrons", None), self.leak)
+
+    def forward(self, x: Tensor) -> Tensor:
+        electrons = self.electrons(x)
+        if self.bits is None:
+            return electrons / full_size(self.full_well_electrons, x.shape, "full_well_electrons", None)
+        return quantize(electrons, midtread(self.bits), *self._converter(x), self.leak)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Integer codes of one exposure, int64, 0 … 2^bits − 1.
+
+        Raises:
+            ValueError: without ``bits``.
+        """
+        if self.bits is None:
+            raise ValueError(
+                "Expected bits to be given for codes(), but got None; pass bits, or ask the converter behind."
+            )
+        check_images(x, full=True, accepts=self.accepts)
+        with torch.no_grad():
+            return codes_of(self.electrons(x), midtread(self.bits), *self._converter(x))
+
+    def _converter(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        steps = 2**self.bits - 1
+        gain = full_size(self.gain_dn_per_electron, x.shape, "gain_dn_per_electron", None)
+        return gain / steps, full_size(self.offset_dn, x.shape, "offset_dn", None) / steps
+
+    def _present(self, name: str) -> bool:
+        """Whether a noise term is there: a zero costs no random numbers (a learned one is never exactly zero)."""
+        return bool(getattr(self, name).detach().any())
+
+    def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
+        samples = math.prod(shape)
+        photons = float(self.physical()["exposure_photons"].mean()) * samples
+        cost = super().cost(shape) | {"photons": photons}
+        return cost if self.bits is None else cost | {"bits_per_image": self.bits * samples}
+
+    def settings(self) -> dict:
+        return {"bits": self.bits, "exposure_seconds": self.exposure_seconds, "noise_seed": self.noise.seed}
