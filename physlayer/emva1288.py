@@ -24,7 +24,7 @@ class CameraData:
     Attributes:
         gain_dn_per_electron: system gain K. quantum_efficiency: η, electrons per photon.
         read_noise_electrons: dark noise, ``nan`` where rounding hides it (a dark variance below 0.24 DN²).
-        saturation_electrons: full well, or the converter's top if that comes first.
+        saturation_electrons: the plateau of the mean: full well, or the converter's top code.
         snr_max_db: :math:`20\\log_{10}\\sqrt{\\mu_{e,sat}}`. dynamic_range_db: saturation over the smallest signal that
             is seen, both in photons.
         photons, mean_dn, variance_dn2: the photon transfer curve, ``(levels,)``.
@@ -104,11 +104,11 @@ def emva1288(sensor: Sensor, *, levels: int = 24, size: int = 256) -> CameraData
     efficiency = responsivity / gain
     hidden = float(variance[0]) < DARK_VARIANCE_FLOOR
     read_noise = math.nan if hidden else math.sqrt(float(variance[0]) - 1 / 12) / gain
-    saturation = float(photons[saturated]) * efficiency
+    saturation = float(signal.max()) / gain
     least = (math.sqrt(max(float(variance[0]), DARK_VARIANCE_FLOOR)) / gain + 0.5) / efficiency
     return CameraData(
         gain, efficiency, read_noise, saturation, 10 * math.log10(saturation),
-        20 * math.log10(float(photons[saturated]) / least), photons, mean, variance,
+        20 * math.log10(saturation / efficiency / least), photons, mean, variance,
     )  # fmt: skip
 
 
