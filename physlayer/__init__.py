@@ -6,8 +6,10 @@ from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth, effective_bits
 from physlayer.budget import allocate
 from physlayer.camera import camera_cost, export_camera, physical_layers, reading_shape
+from physlayer.choose import choose
 from physlayer.learned_step import LearnedStep
 from physlayer.noise import noise_draw, seed_noise
+from physlayer.placement import SensorPlacement
 from physlayer.response import Response
 from physlayer.sensor import SENSORS, Sensor
 from physlayer.staircase import SoftStaircase
@@ -23,10 +25,12 @@ __all__ = [
     "PhysicalLayer",
     "Response",
     "Sensor",
+    "SensorPlacement",
     "SoftStaircase",
     "allocate",
     "audit_gradients",
     "camera_cost",
+    "choose",
     "effective_bits",
     "export_camera",
     "noise_draw",

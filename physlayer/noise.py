@@ -51,6 +51,11 @@ class Noise:
         each = [torch.poisson(m, generator=g) for m, g in zip(held, self._fixed(len(held), stream), strict=True)]
         return torch.stack(each).to(mean.device)
 
+    def gumbel(self, like: Tensor) -> Tensor:
+        """Standard Gumbel numbers of the shape of ``like``; for choices that are drawn in ``train()`` only."""
+        uniform = torch.rand(like.shape, generator=self._running(like.device), device=like.device, dtype=like.dtype)
+        return -torch.log(-torch.log(uniform.clamp(1e-9, 1 - 1e-7)))
+
     def pattern(self, shape: tuple[int, ...], like: Tensor, name: str) -> Tensor:
         """Standard normal numbers that belong to the device itself, the same for all images and draws."""
         generator = torch.Generator().manual_seed(_seed(self.seed, self.place, name))

@@ -12,6 +12,7 @@ from physlayer.base import PhysicalLayer
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
 from physlayer.learned_step import LearnedStep
+from physlayer.placement import SensorPlacement
 from physlayer.response import Response
 from physlayer.sensor import Sensor
 from physlayer.staircase import SoftStaircase
@@ -52,6 +53,10 @@ def _demand(*shape: int) -> nn.Parameter:
 
 def _bits_spent(layer: PhysicalLayer) -> tuple[float, float]:
     return layer.mean_bits_per_sample(), layer.mean_bits
+
+
+def _places_read(layer: PhysicalLayer) -> tuple[float, float]:
+    return float(layer.mask().sum()), layer.keep
 
 
 def _sensor(bits: int | None) -> Sensor:
@@ -100,5 +105,10 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase("Response", lambda: Response(_full(0.5))),
     LayerCase("Sensor", lambda: _sensor(8), levels=256, noisy=True),
     LayerCase("Sensor analogue", lambda: _sensor(None), noisy=True),
+    LayerCase(
+        "SensorPlacement",
+        lambda: SensorPlacement(_demand(37, 31), keep=200),
+        budget=_places_read,
+    ),
     LayerCase("SoftStaircase", lambda: SoftStaircase(2), levels=4),
 )

@@ -1,0 +1,91 @@
+"""Few sensors: which k of the N pixels are read."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from physlayer.base import PhysicalLayer
+from physlayer.checks import plain_number
+from physlayer.choose import choose
+from physlayer.noise import Noise
+
+__all__ = ["SensorPlacement"]
+
+
+class SensorPlacement(PhysicalLayer):
+    r"""Read ``keep`` of the pixels and nothing of the others.
+
+    .. math::
+        y = m \odot x, \qquad m = \mathrm{TopK}_k(\phi + g) \in \{0, 1\}^{H \times W}
+
+    In ``train()`` the Gumbel noise :math:`g` is fresh for every image, so the network meets many masks; in ``eval()``
+    there is none: exactly ``keep`` pixels, the same for all images and channels, and nothing of the others leaks.
+    Surrogate gradient: :func:`physlayer.choose.choose`.
+
+    Args:
+        logits: :math:`\phi`, ``(H, W)``, unit 1; ``nn.Parameter`` to learn the places, a plain 0/1 map with ``keep``
+            ones for given places.
+        keep: :math:`k`, pixels that are read.
+        temperature: of the surrogate, unit 1. gumbel: ``False`` for no noise in ``train()``.
+        noise_seed: of the Gumbel noise.
+
+    Shape:
+        ``(B, C, H, W)`` to the same; pixels that are not read are 0.
+
+    Raises:
+        ValueError: if the map does not fit the image or ``keep`` is not in 1…HW.
+
+    References:
+        Huijben et al. 2020, ICLR (deep probabilistic subsampling).
+
+    Example:
+        >>> import torch
+        >>> layer = SensorPlacement(nn.Parameter(torch.tensor([[0.1, 2.0], [1.0, 0.0]])), keep=2).eval()
+        >>> layer(torch.ones(1, 1, 2, 2))
+        tensor([[[[0., 1.],
+                  [1., 0.]]]])
+    """
+
+    def __init__(
+        self,
+        logits: Tensor | nn.Parameter,
+        *,
+        keep: int,
+        temperature: float = 2.0,
+        gumbel: bool = True,
+        noise_seed: int = 0,
+    ):
+        super().__init__()
+        if not isinstance(logits, Tensor) or logits.ndim != 2:
+            raise ValueError("Expected logits to be a map (H, W), one number per pixel; use 0.5 * torch.randn(H, W).")
+        self.keep = plain_number("keep", keep, 1, logits.numel(), whole=True)
+        self.temperature = plain_number("temperature", temperature, 1e-3, 1e3)
+        self.gumbel, self.noise = bool(gumbel), Noise(noise_seed)
+        self.register_physical("logits", logits, unit="1")
+
+    def mask(self) -> Tensor:
+        """The places of the hardware, zeros and ones, ``(H, W)``, detached."""
+        return choose(self.logits.detach(), self.keep, axes=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check(x)
+        if tuple(x.shape[2:]) != tuple(self.logits.shape):
+            height, width = self.logits.shape
+            raise ValueError(f"Expected images of {height}×{width} pixels, but got {x.shape[2]}×{x.shape[3]}.")
+        noise = None
+        if self.training and self.gumbel and self.learned():
+            noise = self.noise.gumbel(x[:, 0])
+        mask = choose(self.logits, self.keep, axes=2, temperature=self.temperature, gumbel=noise)
+        return x * (mask[:, None] if mask.ndim == 3 else mask)
+
+    def physical(self) -> dict[str, Tensor]:
+        """The places of the hardware in place of the logits."""
+        return {"logits": self.mask()}
+
+    def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
+        return super().cost(shape) | {"n_samples": self.keep * math.prod(shape) // math.prod(shape[1:])}
+
+    def settings(self) -> dict:
+        return {"keep": self.keep, "temperature": self.temperature, "gumbel": self.gumbel}
