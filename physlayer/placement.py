@@ -43,9 +43,9 @@ class SensorPlacement(PhysicalLayer):
     Example:
         >>> import torch
         >>> layer = SensorPlacement(nn.Parameter(torch.tensor([[0.1, 2.0], [1.0, 0.0]])), keep=2).eval()
-        >>> layer(torch.ones(1, 1, 2, 2))
-        tensor([[[[0., 1.],
-                  [1., 0.]]]])
+        >>> layer.mask()
+        tensor([[0., 1.],
+                [1., 0.]])
     """
 
     def __init__(
