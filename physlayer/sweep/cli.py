@@ -11,37 +11,11 @@ from pathlib import Path
 
 from physlayer.sweep.grid import Run, Sweep, Variant, make_runs, retrained
 from physlayer.sweep.records import read_record, read_records, writable_folder, write_json
+from physlayer.sweep.values import EXAMPLES, parse_values
 
 LEAK_SHARE = 0.05  # of the test images with a source in the pool: above, the test says little
 
 __all__ = ["build_parser", "main", "parse_values"]
-
-
-def parse_values(text: str, name: str, minimum: float, maximum: float, *, whole: bool = True) -> list[float]:
-    """Values of an axis: ``1..8``, ``1,2,4`` or ``8``.
-
-    Raises:
-        ValueError: if the text is none of these, a range runs backwards, or a value is out of range.
-
-    Example:
-        >>> parse_values("1..4", "bits", 1, 16), parse_values("1,2,8", "bits", 1, 16)
-        ([1, 2, 3, 4], [1, 2, 8])
-    """
-    number = r"\d+" if whole else r"\d+(?:\.\d+)?(?:e-?\d+)?"
-    kind = int if whole else float
-    if whole and (found := re.fullmatch(r"(\d+)\.\.(\d+)", text.strip())):
-        first, last = int(found[1]), int(found[2])
-        if first > last:
-            raise ValueError(f"Expected --{name} to be a rising range, but got {text}; write {last}..{first}.")
-        values = list(range(first, last + 1))
-    elif re.fullmatch(rf"{number}(\s*,\s*{number})*", text.strip()):
-        values = sorted({kind(part) for part in text.split(",")})
-    else:
-        raise ValueError(f"Expected --{name} to look like 1..8, 1,2,4 or 8, but got {text!r}.")
-    for value in values:
-        if not minimum <= value <= maximum:
-            raise ValueError(f"Expected --{name} to lie in {minimum:g}..{maximum:g}, but got {value} in {text!r}.")
-    return values
 
 
 def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
@@ -53,7 +27,7 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add(f"--{sweep.parameter}", dest="values", default=sweep.default, metavar="LIST",
-        help=f"values to sweep: 1..8, 1,2,4 or 8 (default {sweep.default})")  # fmt: skip
+        help=f"values to sweep: {EXAMPLES[sweep.scale]} (default {sweep.default})")  # fmt: skip
     add("--task", default="blood_cells", help="folder under tasks/ (default blood_cells)")
     add("--data", help="folder of the real data (default: the task's embedded data)")
     add("--variants", default=",".join(sweep.chosen), metavar="LIST",
@@ -119,7 +93,9 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     from physlayer.sweep.summary import write_outputs
     from tasks.base import Options, get_task
 
-    values = parse_values(args.values, sweep.parameter, sweep.minimum, sweep.maximum, whole=sweep.whole)
+    values = parse_values(
+        args.values, sweep.parameter, sweep.minimum, sweep.maximum, whole=sweep.whole, scale=sweep.scale
+    )
     seeds = parse_seeds(args.seeds)
     chosen = chosen_variants(sweep, args.variants, retrain=args.retrain)
     check_counts(args)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from physlayer.sweep.grid import Sweep, Variant
+from physlayer.sweep.values import shown_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -170,7 +171,7 @@ def set_axes(axes: Axes, sweep: Sweep, values: list[float], lowest: float, arms:
     # Room at either end for the arms that are moved sideways, as a share of the span of the values.
     edge = (abs(shift_of(0, arms, len(values))) + 6) / (72 * AXES_WIDTH)
     room = edge / (1 - 2 * edge)
-    if not sweep.whole and values[0] > 0 and values[-1] / values[0] >= 30:
+    if sweep.scale != "linear":
         axes.set_xscale("log")
         margin = (values[-1] / values[0]) ** room
         axes.set_xlim(values[0] / margin, values[-1] * margin)
@@ -178,7 +179,7 @@ def set_axes(axes: Axes, sweep: Sweep, values: list[float], lowest: float, arms:
         margin = room * (values[-1] - values[0]) or 0.5
         axes.set_xlim(values[0] - margin, values[-1] + margin)
     shown = values[:: math.ceil(len(values) / MANY_TICKS)]
-    axes.set_xticks(shown, [format(value, "g") for value in shown])
+    axes.set_xticks(shown, [shown_value(value, sweep.scale) for value in shown])
     axes.xaxis.set_minor_locator(NullLocator())
 
 

@@ -66,7 +66,9 @@ class Sweep:
         name: of the script and of the output folder. parameter: column ``parameter``, e.g. ``bits``.
         axis: label of the horizontal axis with its unit. minimum, maximum: admissible values.
         default: values without an option. variants: all arms that exist. chosen: names run by default.
-        bound: name of the no-layer arm, always run.
+        bound: name of the no-layer arm, always run. whole: values are whole numbers.
+        scale: how a range is filled and the axis drawn: ``"linear"``, ``"log"`` or ``"halves"``.
+        baseline: name of the arm that others are compared with. notes: sentences for the report.
     """
 
     name: str
@@ -80,6 +82,8 @@ class Sweep:
     bound: str = "none"
     whole: bool = True
     notes: tuple[str, ...] = ()
+    scale: str = "linear"
+    baseline: str = "fixed"
 
     def variant(self, name: str) -> Variant:
         """The variant of that name.

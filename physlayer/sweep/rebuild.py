@@ -236,7 +236,8 @@ def compared(material: Material) -> list[dict]:
     from physlayer.sweep.summary import paired_rows
 
     names = [v.name for v in material.variants]
-    baseline = "fixed" if "fixed" in names else next(v.name for v in material.variants if v.swept)
+    swept = [v.name for v in material.variants if v.swept]
+    baseline = material.sweep.baseline if material.sweep.baseline in names else swept[0]
     rows = paired_rows(material.records, material.test_set, baseline)
     pairs = [(v.name, "tuned") for v in material.variants if (v.learned or v.source) and "tuned" in names]
     for variant in (v for v in material.variants if v.source is not None):

@@ -13,6 +13,7 @@ import numpy as np
 from physlayer.statistics import cluster_bootstrap, paired_difference
 from physlayer.sweep.grid import Run, Sweep, Variant
 from physlayer.sweep.records import read_record
+from physlayer.sweep.values import shown_value
 
 __all__ = ["COLUMNS", "paired_rows", "summary_rows", "write_outputs"]
 
@@ -102,7 +103,7 @@ def write_outputs(
     records = [record for run in runs if (record := read_record(out / "records" / f"{run.key}.json"))]
     rows = summary_rows(records, test_set)
     write_summary(out / "summary.csv", rows)
-    lines = table_lines(sweep, variants, rows, paired_rows(records, test_set))
+    lines = table_lines(sweep, variants, rows, paired_rows(records, test_set, sweep.baseline))
     written = ["summary.csv"]
     if report:
         from physlayer.sweep.figure import draw_figure
@@ -120,8 +121,14 @@ def write_summary(path: Path, rows: list[dict]) -> None:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for row in sorted(rows, key=_order):
-            writer.writerow({name: f"{v:.6f}" if isinstance(v := row[name], float) else v for name in COLUMNS})
+            writer.writerow({name: _written(name, row[name]) for name in COLUMNS})
     temporary.replace(path)
+
+
+def _written(name: str, value):
+    if not isinstance(value, float):
+        return value
+    return f"{value:.10g}" if name == "value" else f"{value:.6f}"
 
 
 def table_lines(sweep: Sweep, variants: list[Variant], rows: list[dict], differences: list[dict]) -> list[str]:
@@ -133,13 +140,14 @@ def table_lines(sweep: Sweep, variants: list[Variant], rows: list[dict], differe
     }
     paired = {(d["variant"], d["value"]): d for d in differences}
     values = sorted({value for _, value in accuracy if value != ""})
-    lines = [f"{'test accuracy [95 % interval], difference from fixed':s}"]
+    lines = [f"test accuracy [95 % interval], difference from {sweep.baseline}"]
     for variant in variants:
         for value in values if variant.swept else [""]:
             row = accuracy.get((variant.name, value))
             if row is None:
                 continue
-            line = f"{variant.name:24s}{sweep.parameter + ' ' + format(value, 'g') if value != '' else '':10s}"
+            place = "" if value == "" else f"{sweep.parameter} {shown_value(value, sweep.scale)}"
+            line = f"{variant.name:24s}{place:10s}"
             line += f"{row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
             if (variant.name, value) in paired:
                 d = paired[variant.name, value]

@@ -17,6 +17,7 @@ from physlayer.sweep import main, parse_values
 from physlayer.sweep.cli import chosen_variants, parse_seeds
 from physlayer.sweep.grid import Run
 from physlayer.sweep.records import read_record, write_json
+from physlayer.sweep.values import shown_value
 from sweeps.bit_depth import SWEEP
 from tasks.base import Options, get_task
 
@@ -58,6 +59,17 @@ def test_values_are_ranges_lists_or_single_numbers():
     assert parse_values("8", "bits", 1, 16) == [8]
     assert parse_values("0.5,2", "factor", 0, 4, whole=False) == [0.5, 2.0]
     assert parse_seeds("3") == [0, 1, 2] and parse_seeds("5,4") == [4, 5]
+
+
+def test_a_logarithmic_axis_is_filled_by_decades_and_a_fraction_by_halves():
+    assert parse_values("10..10000", "photons", 1, 1e6, scale="log") == [10, 30, 100, 300, 1000, 3000, 10_000]
+    assert parse_values("50..200", "photons", 1, 1e6, scale="log") == [50, 100, 200]
+    assert parse_values("1/2..1/256", "keep", 0, 1, whole=False, scale="halves") == [2.0**-n for n in range(8, 0, -1)]
+    assert parse_values("1/3,0.5", "keep", 0, 1, whole=False, scale="halves") == [1 / 3, 0.5]
+    for text in ("1/256..1/2", "1/0", "2..x"):
+        with pytest.raises(ValueError, match="Expected --keep"):
+            parse_values(text, "keep", 0, 1, whole=False, scale="halves")
+    assert shown_value(1 / 256, "halves") == "1/256" and shown_value(0.3, "halves") == "0.3"
 
 
 @pytest.mark.parametrize(
