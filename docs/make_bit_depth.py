@@ -20,7 +20,7 @@ import numpy as np
 from physlayer.statistics import cluster_bootstrap, paired_difference, seed_correlation
 from physlayer.sweep.figure import draw_figure
 from physlayer.sweep.records import read_records
-from physlayer.sweep.summary import _strata, paired_rows, summary_rows, write_summary
+from physlayer.sweep.summary import _strata, paired_rows, scores_of, summary_rows, write_summary
 from sweeps.bit_depth import SWEEP
 
 DOCS = Path(__file__).resolve().parent
@@ -125,10 +125,7 @@ def verdict(low: float, high: float) -> str:
 
 def hits_of(records: list[dict], test_set: dict) -> dict[tuple, np.ndarray]:
     targets = np.array(test_set["targets"])
-    return {
-        (r["variant"], r["value"], r["seed"]): (np.array(r["predictions"]["test"]) == targets).astype(float)
-        for r in records
-    }
+    return {(r["variant"], r["value"], r["seed"]): scores_of(r, targets) for r in records}
 
 
 def stacked(hits: dict, *points: tuple) -> list[np.ndarray] | None:

@@ -60,6 +60,7 @@ class PhysicalLayer(nn.Module):
     """
 
     is_physical_layer = True
+    noisy = False  # whether the hardware has noise: its reading is then judged over several exposures
     accepts = IMAGES  # what the layer takes; a layer that takes something else says so
 
     def __init__(self) -> None:

@@ -130,7 +130,7 @@ def check_eval_is_deterministic(case: LayerCase) -> None:
 
 def check_noise_is_fresh_in_train_and_repeatable_in_eval(case: LayerCase) -> None:
     layer, x = case.build().train(), scene(case)
-    if not case.noisy:
+    if not layer.noisy:
         return
     _require(not torch.equal(layer(x), layer(x)), case, "train() gives one noise twice")
     with noise_draw(layer, draw=1):
@@ -164,7 +164,7 @@ def check_levels(case: LayerCase) -> None:
         changes = (values.sort(0).values.diff(dim=0) != 0).sum(0) + 1
         _require(int(changes.max()) <= case.levels, case, f"{name} shows {int(changes.max())} values at one pixel")
     _require(int(codes.min()) >= 0 and int(codes.max()) < case.levels, case, "a code is outside 0 … levels − 1")
-    rising = case.noisy or bool((reading.diff(dim=0) >= 0).all())
+    rising = layer.noisy or bool((reading.diff(dim=0) >= 0).all())
     _require(rising, case, "more light gives a lower reading")
 
 

@@ -29,8 +29,7 @@ class LayerCase:
     Args:
         build: makes a fresh layer with every quantity an ``nn.Parameter``. shape: of the scene.
         levels: most values a pixel may show in ``eval()``, ``None`` for an analogue stage.
-        learns: ``False`` for hardware without a quantity to learn. noisy: the reading has noise: another at every
-            call in ``train()``, the same for the same image and draw in ``eval()``.
+        learns: ``False`` for hardware without a quantity to learn.
         budget: checks of a hard total, ``budget(layer) -> (spent, allowed)``, or ``None``.
     """
 
@@ -40,7 +39,6 @@ class LayerCase:
     levels: int | None = None
     budget: Callable[[PhysicalLayer], tuple[float, float]] | None = None
     learns: bool = True
-    noisy: bool = False
 
 
 def _full(value: float, *shape: int) -> nn.Parameter:
@@ -103,8 +101,8 @@ LAYERS: tuple[LayerCase, ...] = (
         budget=_bits_spent,
     ),
     LayerCase("Response", lambda: Response(_full(0.5))),
-    LayerCase("Sensor", lambda: _sensor(8), levels=256, noisy=True),
-    LayerCase("Sensor analogue", lambda: _sensor(None), noisy=True),
+    LayerCase("Sensor", lambda: _sensor(8), levels=256),
+    LayerCase("Sensor analogue", lambda: _sensor(None)),
     LayerCase(
         "SensorPlacement",
         lambda: SensorPlacement(_demand(37, 31), keep=200),

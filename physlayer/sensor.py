@@ -90,6 +90,7 @@ class Sensor(PhysicalLayer):
         torch.Size([1, 1, 2, 2])
     """
 
+    noisy = True
     accepts = Accepts(low=0.0)
 
     def __init__(

@@ -11,10 +11,11 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from physlayer.camera import export_camera
+from physlayer.camera import export_camera, physical_layers
 from physlayer.data import TaskData
 from physlayer.sweep.assemble import assemble, camera_of, point_of
 from physlayer.sweep.grid import Run, Sweep, Variant
@@ -23,6 +24,7 @@ from physlayer.training import Recipe, TrainingError, fit, predict
 
 __all__ = ["execute", "run_one"]
 
+DRAWS = 5  # exposures of every image over which noisy hardware is judged
 SEARCH_SHARE = 0.5  # a searched variant tries each candidate for this share of the epochs
 
 
@@ -153,15 +155,20 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         layers = variant.camera(point)
 
     model, result = train(layers, recipe, settings["log_dir"])
+    draws = DRAWS if any(layer.noisy for _, layer in physical_layers(model)) else 1
     metrics, predicted = {}, {}
     for name in ("validation", "test"):  # the only place where test images meet a model, once per run
-        logits = predict(model, splits[name], linear=recipe.linear, device=settings["device"])
-        probabilities = torch.softmax(logits.double(), 1).numpy()
-        targets = splits[name].targets.numpy()
+        part, where = splits[name], {"linear": recipe.linear, "device": settings["device"]}
+        logits = torch.stack([predict(model, part, draw=draw, **where) for draw in range(draws)])
+        probabilities = torch.softmax(logits.double(), 2).flatten(0, 1).numpy()
+        targets, groups = np.tile(part.targets.numpy(), draws), np.tile(part.groups, draws)
         metrics[name] = classification_metrics(targets, probabilities, class_names=data.class_names)
-        metrics[name]["source_accuracy"] = group_macro_accuracy(targets, probabilities, splits[name].groups)
+        metrics[name]["source_accuracy"] = group_macro_accuracy(targets, probabilities, groups)
         predicted[name] = logits
-    save_models(out, run.key, model, predicted["test"])
+    classes = predicted["test"].argmax(2)
+    # every exposure is judged by itself: to average logits would be a camera with as many times the photons
+    hits = {} if draws == 1 else {"scores": {"test": (classes == splits["test"].targets).double().mean(0).tolist()}}
+    save_models(out, run.key, model, predicted["test"][0])
     return {
         "format": 1,
         "key": run.key,
@@ -175,7 +182,8 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         "best_epoch": result.best_epoch,
         "search": search,
         "metrics": metrics,
-        "predictions": {"test": predicted["test"].argmax(1).tolist()},
+        "predictions": {"test": classes[0].tolist()},
+        **hits,
         "camera": _rounded(export_camera(model, point.shape)),
         "audit": {"gradient": result.gradients, "moved": result.movement},
         "notes": notes + result.warnings,

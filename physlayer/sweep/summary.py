@@ -15,7 +15,7 @@ from physlayer.sweep.grid import Run, Sweep, Variant
 from physlayer.sweep.records import read_record
 from physlayer.sweep.values import shown_value
 
-__all__ = ["COLUMNS", "paired_rows", "summary_rows", "write_outputs"]
+__all__ = ["COLUMNS", "paired_rows", "scores_of", "summary_rows", "write_outputs"]
 
 COLUMNS = (
     "sweep",
@@ -54,7 +54,7 @@ def summary_rows(records: list[dict], test_set: dict) -> list[dict]:
                 rows.append(_row(record, record["seed"], split, name, score))
     for members in points.values():
         members.sort(key=lambda record: record["seed"])
-        hits = np.array([np.array(r["predictions"]["test"]) == targets for r in members], dtype=float)
+        hits = np.array([scores_of(r, targets) for r in members])
         for name, statistic in INTERVALS.items():
             classes = targets if statistic == "class_mean" else None
             interval = cluster_bootstrap(
@@ -71,13 +71,17 @@ def summary_rows(records: list[dict], test_set: dict) -> list[dict]:
     return rows
 
 
+def scores_of(record: dict, targets: np.ndarray) -> np.ndarray:
+    """Score of every test image, ``(N,)``: right or wrong, or the share of the exposures in which it was right."""
+    if "scores" in record:
+        return np.array(record["scores"]["test"], dtype=float)
+    return (np.array(record["predictions"]["test"]) == targets).astype(float)
+
+
 def paired_rows(records: list[dict], test_set: dict, baseline: str = "fixed") -> list[dict]:
     """Accuracy of each arm minus the baseline at the same value: paired over seeds and over sources."""
     targets, groups = np.array(test_set["targets"]), np.array(test_set["groups"])
-    hits = {
-        (r["variant"], r["value"], r["seed"]): (np.array(r["predictions"]["test"]) == targets).astype(float)
-        for r in records
-    }
+    hits = {(r["variant"], r["value"], r["seed"]): scores_of(r, targets) for r in records}
     rows = []
     for variant, value in dict.fromkeys((r["variant"], r["value"]) for r in records):
         if variant == baseline or value is None:
