@@ -2,13 +2,16 @@
 
 from physlayer.audit import MovementAudit, audit_gradients, parameter_groups
 from physlayer.base import PhysicalLayer
+from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth, effective_bits
 from physlayer.budget import allocate
 from physlayer.camera import camera_cost, export_camera, physical_layers, reading_shape
+from physlayer.camera_array import CameraArray, lattice_shifts
 from physlayer.choose import choose
 from physlayer.learned_step import LearnedStep
 from physlayer.noise import noise_draw, seed_noise
+from physlayer.pixel_layout import PixelLayout
 from physlayer.placement import SensorPlacement
 from physlayer.response import Response
 from physlayer.sensor import SENSORS, Sensor
@@ -20,9 +23,12 @@ __all__ = [
     "SENSORS",
     "BitBudget",
     "BitDepth",
+    "CameraArray",
     "LearnedStep",
     "MovementAudit",
     "PhysicalLayer",
+    "PixelBinning",
+    "PixelLayout",
     "Response",
     "Sensor",
     "SensorPlacement",
@@ -33,6 +39,7 @@ __all__ = [
     "choose",
     "effective_bits",
     "export_camera",
+    "lattice_shifts",
     "noise_draw",
     "parameter_groups",
     "physical_layers",

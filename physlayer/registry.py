@@ -9,9 +9,12 @@ import torch
 from torch import nn
 
 from physlayer.base import PhysicalLayer
+from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
+from physlayer.camera_array import CameraArray
 from physlayer.learned_step import LearnedStep
+from physlayer.pixel_layout import PixelLayout
 from physlayer.placement import SensorPlacement
 from physlayer.response import Response
 from physlayer.sensor import Sensor
@@ -103,6 +106,13 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase("Response", lambda: Response(_full(0.5))),
     LayerCase("Sensor", lambda: _sensor(8), levels=256),
     LayerCase("Sensor analogue", lambda: _sensor(None)),
+    LayerCase("PixelBinning", lambda: PixelBinning(2.5, fill_factor=_full(0.7))),
+    LayerCase(
+        "CameraArray",
+        lambda: CameraArray(nn.Parameter(_demand(4, 2).detach() - 2), factor=3, fill_factor=_full(0.6)),
+        shape=(2, 18, 24),
+    ),
+    LayerCase("PixelLayout", lambda: PixelLayout(_demand(7), _demand(9))),
     LayerCase(
         "SensorPlacement",
         lambda: SensorPlacement(_demand(37, 31), keep=200),

@@ -1,0 +1,111 @@
+"""Several low-resolution cameras that look at one scene, each shifted by a part of a pixel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from physlayer.areas import collect_area
+from physlayer.base import PhysicalLayer
+from physlayer.binning import pixel_edges
+from physlayer.checks import plain_number
+
+__all__ = ["CameraArray", "lattice_shifts"]
+
+
+def lattice_shifts(cameras: int) -> Tensor:
+    r"""Shifts ``(n, 2)`` on a square lattice, in pixels of one camera: the optimum for reconstruction if n is a square.
+
+    .. math:: \delta = (i/s, k/s), \quad 0 \le i, k < s = \sqrt n
+
+    Raises:
+        ValueError: if ``cameras`` is not a square number.
+
+    Example:
+        >>> lattice_shifts(4)
+        tensor([[0.0000, 0.0000],
+                [0.0000, 0.5000],
+                [0.5000, 0.0000],
+                [0.5000, 0.5000]])
+    """
+    side = round(cameras**0.5)
+    if side * side != cameras:
+        raise ValueError(f"Expected cameras to be a square number, but got {cameras}; give shifts of your own.")
+    steps = torch.arange(side) / side
+    return torch.cartesian_prod(steps, steps).view(-1, 2)
+
+
+class CameraArray(PhysicalLayer):
+    r"""``n`` cameras of ``factor`` times larger pixels with sub-pixel shifts, as channels.
+
+    .. math::
+        y_k = \frac{1}{|A|}\int_{A_j + \delta_k} x\,dA, \qquad k = 1 \dots n
+
+    The scene goes on circularly beyond its border. Identical cameras have identical gradients: start learned shifts
+    apart. Equal pixels means :math:`n/\mathrm{factor}^2` samples per scene pixel; equal photons means a
+    ``share_aperture`` of 1/n for each camera.
+
+    Args:
+        shifts: :math:`\delta`, ``(n, 2)`` rows and columns, in pixels of one camera; ``nn.Parameter`` learns them.
+        factor: scene pixels per camera pixel, a whole number that divides the image.
+        fill_factor: share of a pixel's area that is sensitive.
+        share_aperture: the cameras share one aperture, so each gets 1/n of the light.
+
+    Shape:
+        ``(B, C, H, W)`` to ``(B, n C, H/factor, W/factor)``, the channels of a camera beside each other.
+
+    References:
+        Papoulis 1977, doi:10.1109/TCS.1977.1084284; Robinson & Milanfar 2006, doi:10.1109/TIP.2006.873439.
+
+    Example:
+        >>> CameraArray(lattice_shifts(4), factor=2)(torch.rand(1, 3, 8, 8)).shape
+        torch.Size([1, 12, 4, 4])
+    """
+
+    def __init__(
+        self,
+        shifts: Tensor | nn.Parameter,
+        *,
+        factor: int,
+        fill_factor: float | Tensor | nn.Parameter = 1.0,
+        share_aperture: bool = False,
+    ):
+        super().__init__()
+        if not isinstance(shifts, Tensor) or shifts.ndim != 2 or shifts.shape[1] != 2:
+            raise ValueError("Expected shifts to be (n, 2), rows and columns for each camera; use lattice_shifts(n).")
+        self.factor = plain_number("factor", factor, 1, 1e4, whole=True)
+        self.share_aperture = bool(share_aperture)
+        if isinstance(fill_factor, Tensor) and fill_factor.numel() != 1:
+            raise ValueError(f"Expected fill_factor to be one number, but got shape {tuple(fill_factor.shape)}.")
+        self.register_physical("shifts", shifts, unit="camera pixel")
+        self.register_physical("fill_factor", fill_factor, unit="1", low=0.0, high=1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check(x)
+        height, width = x.shape[2:]
+        _, rows, columns = self.output_shape(tuple(x.shape[1:]))
+        fill = self.fill_factor.to(x.dtype).reshape(()).sqrt()
+        readings = []
+        for shift in self.shifts.to(x.dtype):
+            turns = shift.detach().round()  # whole pixels are a roll; the rest needs a margin of one pixel
+            seen = x.roll(tuple(int(-turn * self.factor) for turn in turns), (2, 3)) if bool(turns.any()) else x
+            seen = F.pad(seen, (self.factor,) * 4, mode="circular")
+            sides = ((height, rows), (width, columns))
+            edges = [pixel_edges(size, count, fill, shift[i] - turns[i]) for i, (size, count) in enumerate(sides)]
+            readings.append(collect_area(seen, *[(low + self.factor, high + self.factor) for low, high in edges]))
+        light = torch.cat(readings, 1) / (fill * self.factor) ** 2
+        return light / len(self.shifts) if self.share_aperture else light
+
+    def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        channels, height, width = shape
+        if height % self.factor or width % self.factor:
+            raise ValueError(f"Expected sides to be multiples of factor {self.factor}, but got {height}×{width}.")
+        return len(self.shifts) * channels, height // self.factor, width // self.factor
+
+    def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
+        light = float(self.fill_factor.detach()) / (len(self.shifts) if self.share_aperture else 1)
+        return super().cost(shape) | {"transmission": light}
+
+    def settings(self) -> dict:
+        return {"factor": self.factor, "share_aperture": self.share_aperture}

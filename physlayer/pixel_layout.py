@@ -1,0 +1,91 @@
+"""Pixels of different sizes: rows and columns whose widths are learned, the sensor's area conserved."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from physlayer.areas import collect_area
+from physlayer.base import PhysicalLayer
+
+__all__ = ["PixelLayout", "layout_edges"]
+
+READINGS = ("mean", "light")
+
+
+def layout_edges(logits: Tensor, size: int) -> Tensor:
+    r"""Edges of pixels that tile ``size`` scene pixels, ``(n + 1,)``, rising from 0 to ``size``.
+
+    .. math:: w = \mathrm{size}\cdot\mathrm{softmax}(\theta), \qquad b_j = \sum_{i<j} w_i
+
+    Args:
+        logits: :math:`\theta`, ``(n,)``, log of the relative widths. size: scene pixels along the axis.
+
+    Example:
+        >>> layout_edges(torch.zeros(4), 8)
+        tensor([0., 2., 4., 6., 8.])
+    """
+    inner = torch.softmax(logits, 0).cumsum(0)[:-1] * size
+    return torch.cat([inner.new_zeros(1), inner, inner.new_full((1,), float(size))])
+
+
+class PixelLayout(PhysicalLayer):
+    r"""A sensor whose rows and columns have widths of their own: small pixels where detail matters.
+
+    .. math::
+        y_{jk} = \int_{A_{jk}} x\,dA, \qquad \sum_{jk} |A_{jk}| = HW
+
+    Exact in ``train()`` and ``eval()`` alike, :math:`\partial y_j/\partial b = x(b)` at the edges; light is
+    conserved for any widths.
+
+    Args:
+        rows, columns: log of the relative widths, ``(n,)``, unit 1; ``nn.Parameter`` learns them, zeros are equal.
+        reading: ``"mean"`` light per area, as an image; ``"light"`` collected by each pixel in units of the mean
+            pixel's area, which a :class:`physlayer.Sensor` behind turns into the right number of photons.
+
+    Shape:
+        ``(B, C, H, W)`` to ``(B, C, n_rows, n_columns)``.
+
+    References:
+        Cheung et al. 2016, arXiv:1611.09430 (a fovea emerges); Marin et al. 2019, arXiv:1907.07156.
+
+    Example:
+        >>> layout = PixelLayout(torch.zeros(2), torch.zeros(4))
+        >>> layout(torch.ones(1, 1, 8, 8)).shape, layout.physical()["rows"]
+        (torch.Size([1, 1, 2, 4]), tensor([0.5000, 0.5000]))
+    """
+
+    def __init__(self, rows: Tensor | nn.Parameter, columns: Tensor | nn.Parameter, *, reading: str = "mean"):
+        super().__init__()
+        for name, value in (("rows", rows), ("columns", columns)):
+            if not isinstance(value, Tensor) or value.ndim != 1:
+                raise ValueError(f"Expected {name} to be (n,), one number per pixel; use torch.zeros(n).")
+        if reading not in READINGS:
+            raise ValueError(f"Expected reading to be one of {READINGS}, but got {reading!r}.")
+        self.reading = reading
+        self.register_physical("rows", rows, unit="share of the height")
+        self.register_physical("columns", columns, unit="share of the width")
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check(x)
+        height, width = x.shape[2:]
+        if len(self.rows) > height or len(self.columns) > width:
+            raise ValueError(
+                f"Expected at most as many pixels as the scene's {height}×{width}, but got "
+                f"{len(self.rows)}×{len(self.columns)}."
+            )
+        rows, columns = layout_edges(self.rows, height).to(x.dtype), layout_edges(self.columns, width).to(x.dtype)
+        light = collect_area(x, (rows[:-1], rows[1:]), (columns[:-1], columns[1:]))
+        if self.reading == "light":
+            return light / (height * width / (len(self.rows) * len(self.columns)))
+        return light / (rows.diff()[:, None] * columns.diff())
+
+    def physical(self) -> dict[str, Tensor]:
+        """The widths of the hardware, as shares of the sensor, in place of their logarithms."""
+        return {name: torch.softmax(getattr(self, name).detach(), 0) for name in ("rows", "columns")}
+
+    def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        return shape[0], len(self.rows), len(self.columns)
+
+    def settings(self) -> dict:
+        return {"reading": self.reading}

@@ -1,0 +1,149 @@
+"""Pixel geometry: facts F3.* and F10.* of the design notes."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from physlayer import Sensor, seed_noise
+from physlayer.areas import collect
+from physlayer.binning import PixelBinning, pixel_mtf
+from physlayer.camera_array import CameraArray, lattice_shifts
+from physlayer.pixel_layout import PixelLayout, layout_edges
+
+
+def images(*shape, seed=0, dtype=torch.float64):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+@pytest.mark.parametrize("side", [2, 3, 4])
+def test_point_sampling_cameras_on_a_lattice_interleave_to_the_scene(side):
+    """F3.1."""
+    x = images(2, 3, 12, 24)
+    array = CameraArray(lattice_shifts(side**2).double(), factor=side, fill_factor=1 / side**2).double()
+    y = array(x).view(2, side, side, 3, 12 // side, 24 // side)
+    whole = y.permute(0, 3, 4, 1, 5, 2).reshape(2, 3, 12, 24)
+    # the middle of a large pixel is the middle of a scene pixel only for odd factors: undo the common offset
+    offset = (side - 1) / 2
+    if offset == int(offset):
+        assert torch.allclose(whole, x.roll((-int(offset),) * 2, (2, 3)), atol=1e-12)
+    else:
+        pairs = F.pad(x, (0, 1, 0, 1), mode="circular").roll((0, 0), (2, 3))
+        halves = F.avg_pool2d(pairs, 2, stride=1)
+        assert torch.allclose(whole, halves.roll((-int(offset),) * 2, (2, 3)), atol=1e-12)
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(2, 1.38), (3, 1.71), (4, 2.13)])
+def test_unmixing_aliases_is_best_for_equally_spaced_cameras(factor, expected):
+    """F3.2: the condition number is 1 on the lattice, and grows when one camera is off by a tenth of a pixel."""
+
+    def condition(shifts):
+        orders = torch.arange(factor) - factor // 2
+        matrix = torch.exp(2j * math.pi * shifts[:, None] * orders)
+        return float(torch.linalg.cond(matrix))
+
+    even = torch.arange(factor, dtype=torch.float64) / factor
+    assert condition(even) == pytest.approx(1.0, abs=1e-9)
+    moved = even.clone()
+    moved[0] += 0.1
+    assert condition(moved) == pytest.approx(expected, abs=0.01)
+
+
+def test_identical_cameras_average_noise_and_nothing_else():
+    """F3.3."""
+    x = torch.full((8, 1, 32, 32), 0.5)
+    camera = nn.Sequential(CameraArray(torch.zeros(4, 2), factor=2), Sensor(exposure_photons=500.0)).eval()
+    y = camera(x)
+    assert float(y.mean(1).std() / y[:, 0].std()) == pytest.approx(0.5, rel=0.03)
+    scene = images(1, 1, 8, 8)
+    noiseless = CameraArray(torch.zeros(4, 2).double(), factor=2).double()(scene)
+    assert torch.allclose(noiseless, noiseless[:, :1].expand_as(noiseless))
+
+
+def test_pixel_transfer_is_two_over_pi_at_nyquist_and_nought_at_the_pitch():
+    """F3.4, against a fine sine seen by the layer."""
+    assert float(pixel_mtf(0.5)) == pytest.approx(2 / math.pi, abs=1e-6)
+    fine = 32
+    u = (torch.arange(8 * fine, dtype=torch.float64) + 0.5) / fine
+    for frequency, pixels in ((0.5, 8), (1.0, 8)):
+        phases = torch.linspace(0, 2 * math.pi, 9, dtype=torch.float64)[:-1]
+        scene = 0.5 + 0.5 * torch.cos(2 * math.pi * frequency * u + phases[:, None])
+        y = PixelBinning(fine).double()(scene[:, None, None, :].expand(-1, 1, fine, -1))
+        assert y.shape[-1] == pixels
+        assert float(2 * (y - 0.5).abs().max()) == pytest.approx(float(pixel_mtf(frequency)), abs=2e-3)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 5])
+def test_binning_by_whole_factors_is_average_pooling(factor):
+    x = images(2, 3, 30, 60)
+    assert torch.allclose(PixelBinning(factor).double()(x), F.avg_pool2d(x, factor), atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [1.5, 2.5, 7.3])
+def test_binning_by_any_factor_keeps_the_mean(factor):
+    """F3.5."""
+    x = images(2, 3, 31, 47)
+    assert torch.allclose(PixelBinning(factor).double()(x).mean((2, 3)), x.mean((2, 3)), atol=1e-12)
+
+
+def test_binning_twice_by_two_is_binning_by_four():
+    """F3.5."""
+    x, two = images(1, 2, 16, 24), PixelBinning(2).double()
+    assert torch.allclose(two(two(x)), PixelBinning(4).double()(x), atol=1e-12)
+
+
+def test_light_is_conserved_for_any_widths():
+    """F10.1."""
+    x = images(2, 3, 20, 33)
+    layout = PixelLayout(torch.randn(7).double(), torch.randn(11).double(), reading="light").double()
+    collected = layout(x).sum((2, 3)) * (20 * 33) / (7 * 11)
+    assert torch.allclose(collected, x.sum((2, 3)), atol=1e-10)
+    assert float(layout.physical()["rows"].sum()) == pytest.approx(1.0)
+
+
+def test_equal_widths_are_average_pooling_and_flat_fields_stay_flat():
+    """F10.1, F10.2."""
+    x = images(1, 3, 12, 20)
+    assert torch.allclose(PixelLayout(torch.zeros(4), torch.zeros(5)).double()(x), F.avg_pool2d(x, (3, 4)), atol=1e-12)
+    uneven = PixelLayout(torch.randn(4).double(), torch.randn(5).double())
+    assert torch.allclose(uneven(torch.full_like(x, 0.3)), torch.tensor(0.3).double(), atol=1e-12)
+
+
+def test_gradient_of_the_widths_is_exact():
+    """F10.3, away from edges on whole pixels."""
+    x = images(1, 1, 6, 9)
+
+    def reading(rows, columns):
+        r, c = layout_edges(rows, 6), layout_edges(columns, 9)
+        low = collect(x, c[:-1], c[1:]).transpose(-1, -2)
+        return collect(low, r[:-1], r[1:])
+
+    rows, columns = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in ([0.1, -0.3], [0.2, 0.5, -0.4]))
+    assert torch.autograd.gradcheck(reading, (rows, columns), eps=1e-7, atol=1e-5)
+
+
+def test_noise_of_a_pixel_falls_as_its_area():
+    """F10.4: the log-log slope of variance against area is −1."""
+    logits = torch.linspace(-1.5, 1.5, 8)
+    layout = PixelLayout(logits, torch.zeros(1), reading="light")
+    camera = nn.Sequential(
+        layout,
+        Sensor(exposure_photons=400.0, quantum_efficiency=1.0, read_noise_electrons=0.0, full_well_electrons=1e6),
+    ).eval()
+    seed_noise(camera, 0)
+    y = camera(torch.full((6000, 1, 64, 4), 0.5))[:, 0, :, 0]
+    area = layout.physical()["rows"] * 8
+    variance = (y / area).var(0)
+    slope = torch.linalg.lstsq(torch.stack([area.log(), torch.ones(8)], 1), variance.log()[:, None]).solution[0, 0]
+    assert float(slope) == pytest.approx(-1.0, abs=0.05)
+
+
+def test_learned_shifts_of_identical_starts_stay_together_and_others_move_apart():
+    """The pitfall that the docstring names: identical cameras have identical gradients."""
+    array = CameraArray(nn.Parameter(torch.zeros(3, 2)), factor=4)
+    weights = images(2, 3, 4, 4, seed=1, dtype=torch.float32).mean(1, keepdim=True)
+    (array(images(2, 1, 16, 16, dtype=torch.float32)) * weights).sum().backward()
+    grad = array.free_parameter("shifts").grad
+    assert grad.abs().max() > 0 and torch.allclose(grad, grad[:1].expand_as(grad), atol=1e-5)
