@@ -25,6 +25,7 @@ def collect(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
         ``(…, W)`` to ``(…, n)``.
 
     Example:
+        >>> import torch
         >>> x = torch.tensor([1.0, 2.0, 4.0])
         >>> collect(x, torch.tensor([0.0, 1.5]), torch.tensor([1.5, 3.0]))
         tensor([2., 5.])
@@ -46,6 +47,7 @@ def collect_area(x: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, 
         x: images. rows, columns: ``(low, high)`` edges in scene pixels.
 
     Example:
+        >>> import torch
         >>> edges = (torch.tensor([0.0, 2.0]), torch.tensor([2.0, 4.0]))
         >>> collect_area(torch.ones(1, 1, 4, 4), edges, edges)[0, 0]
         tensor([[4., 4.],
