@@ -13,9 +13,11 @@ from physlayer.learned_step import LearnedStep
 from physlayer.noise import noise_draw, seed_noise
 from physlayer.pixel_layout import PixelLayout
 from physlayer.placement import SensorPlacement
+from physlayer.quanta import QuantaSensor, bit_density, exposure_estimate
 from physlayer.response import Response
 from physlayer.sensor import SENSORS, Sensor
 from physlayer.staircase import SoftStaircase
+from physlayer.transmission import Exposure, Gamma, TransmissionMask
 
 __version__ = "0.1.0"
 
@@ -24,21 +26,27 @@ __all__ = [
     "BitBudget",
     "BitDepth",
     "CameraArray",
+    "Exposure",
+    "Gamma",
     "LearnedStep",
     "MovementAudit",
     "PhysicalLayer",
     "PixelBinning",
     "PixelLayout",
+    "QuantaSensor",
     "Response",
     "Sensor",
     "SensorPlacement",
     "SoftStaircase",
+    "TransmissionMask",
     "allocate",
     "audit_gradients",
+    "bit_density",
     "camera_cost",
     "choose",
     "effective_bits",
     "export_camera",
+    "exposure_estimate",
     "lattice_shifts",
     "noise_draw",
     "parameter_groups",

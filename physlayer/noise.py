@@ -51,6 +51,19 @@ class Noise:
         each = [torch.poisson(m, generator=g) for m, g in zip(held, self._fixed(len(held), stream), strict=True)]
         return torch.stack(each).to(mean.device)
 
+    def binomial(self, count: int, chance: Tensor, *, training: bool, stream: str = "frames") -> Tensor:
+        """Successes in ``count`` trials of the given chance, ``(B, C, H, W)``; no gradient."""
+        chance = chance.detach().clamp(0, 1)
+        if training:
+            counts = torch.full_like(chance, count)
+            return torch.binomial(counts, chance, generator=self._running(chance.device))
+        held = chance.cpu()
+        counts = torch.full_like(held[0], count)
+        each = [
+            torch.binomial(counts, c, generator=g) for c, g in zip(held, self._fixed(len(held), stream), strict=True)
+        ]
+        return torch.stack(each).to(chance.device)
+
     def gumbel(self, like: Tensor) -> Tensor:
         """Standard Gumbel numbers of the shape of ``like``; for choices that are drawn in ``train()`` only."""
         uniform = torch.rand(like.shape, generator=self._running(like.device), device=like.device, dtype=like.dtype)

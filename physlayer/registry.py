@@ -16,9 +16,11 @@ from physlayer.camera_array import CameraArray
 from physlayer.learned_step import LearnedStep
 from physlayer.pixel_layout import PixelLayout
 from physlayer.placement import SensorPlacement
+from physlayer.quanta import QuantaSensor
 from physlayer.response import Response
 from physlayer.sensor import Sensor
 from physlayer.staircase import SoftStaircase
+from physlayer.transmission import Exposure, Gamma, TransmissionMask
 
 __all__ = ["LAYERS", "LayerCase"]
 
@@ -104,6 +106,18 @@ LAYERS: tuple[LayerCase, ...] = (
         budget=_bits_spent,
     ),
     LayerCase("Response", lambda: Response(_full(0.5))),
+    LayerCase(
+        "QuantaSensor",
+        lambda: QuantaSensor(
+            3,
+            exposure_photons=_full(2.0, 3, 1, 1),
+            quantum_efficiency=_full(0.7),
+            threshold_electrons=_full(0.5),
+            dark_electrons=_full(0.05),
+            read_noise_electrons=_full(0.3),
+        ),
+        levels=4,
+    ),
     LayerCase("Sensor", lambda: _sensor(8), levels=256),
     LayerCase("Sensor analogue", lambda: _sensor(None)),
     LayerCase("PixelBinning", lambda: PixelBinning(2.5, fill_factor=_full(0.7))),
@@ -117,6 +131,14 @@ LAYERS: tuple[LayerCase, ...] = (
         "SensorPlacement",
         lambda: SensorPlacement(_demand(37, 31), keep=200),
         budget=_places_read,
+    ),
+    LayerCase("Exposure", lambda: Exposure(_full(1.4, 3, 1, 1))),
+    LayerCase("Gamma", lambda: Gamma(_full(1.1), _full(0.9))),
+    LayerCase("TransmissionMask", lambda: TransmissionMask(_full(0.7, 37, 31))),
+    LayerCase(
+        "TransmissionMask budget",
+        lambda: TransmissionMask(nn.Parameter(0.2 + 0.2 * _demand(37, 31).detach()), photon_budget=0.3),
+        budget=lambda layer: (layer.cost(SHAPE)["transmission"] - 1e-6, 0.3),
     ),
     LayerCase("SoftStaircase", lambda: SoftStaircase(2), levels=4),
 )

@@ -1,0 +1,76 @@
+"""Masks, exposure and gamma: class-project card 13, and what each stage promises."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from physlayer import Exposure, Gamma, MovementAudit, TransmissionMask, audit_gradients, camera_cost, parameter_groups
+
+
+def xrays(count=256, seed=0):
+    """Two classes that differ in the upper left quarter, and a bright lower half that tells nothing."""
+    generator = torch.Generator().manual_seed(seed)
+    target = torch.arange(count) % 2
+    x = 0.3 + 0.1 * torch.rand(count, 1, 16, 16, generator=generator)
+    x[:, :, :8, :8] += 0.15 * target.view(-1, 1, 1, 1)
+    x[:, :, 8:] += 0.4 * torch.rand(count, 1, 1, 1, generator=generator)
+    return x.clamp(0, 1), target
+
+
+@pytest.mark.parametrize("exposure", [0.5, 1.0, 2.0])
+def test_card_13_transmission_exposure_gamma(exposure):
+    x, target = xrays()
+    torch.manual_seed(0)
+    # --- the user's lines
+    mask = TransmissionMask(nn.Parameter(torch.full((16, 16), 0.99)))
+    gamma = Gamma(nn.Parameter(torch.tensor(1.0)), nn.Parameter(torch.tensor(1.0)))
+    model = nn.Sequential(mask, Exposure(exposure), gamma, nn.Flatten(), nn.Linear(256, 2))
+    audit = MovementAudit(model)
+    optimizer = torch.optim.AdamW(parameter_groups(model, lr=1e-2, lr_physics=5e-2))
+    for _ in range(60):
+        loss = F.cross_entropy(model(x), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    # ---
+    assert float((model(x).argmax(1) == target).float().mean()) > 0.9
+    assert set(audit_gradients(model).values()) == {"ok"} and audit.sentence(model) == ""
+    assert mask.physical()["transmission"].std() > 1e-3
+    shown = gamma.export()["quantities"]["gamma"]
+    assert 0.8 < shown["value"] < 1.2 and shown["value"] == pytest.approx(float(gamma.gamma.detach()))
+
+
+def test_audit_of_card_13_flags_a_mask_that_stood_still():
+    mask = TransmissionMask(nn.Parameter(torch.full((4, 4), 0.99)))
+    audit = MovementAudit(mask)
+    with torch.no_grad():
+        mask.transmission = torch.full((4, 4), 0.9901)
+    assert "transmission did not move" in audit.sentence(mask)
+
+
+def test_gradient_of_gamma_is_finite_at_black():
+    x = torch.zeros(1, 1, 2, 2, requires_grad=True)
+    layer = Gamma(nn.Parameter(torch.tensor(0.81)), nn.Parameter(torch.tensor(1.0)))
+    layer(x).sum().backward()
+    assert torch.isfinite(x.grad).all() and torch.isfinite(layer.free_parameter("gamma").grad)
+
+
+@pytest.mark.parametrize("budget", [0.1, 0.5, 1.0])
+def test_mean_transmission_never_exceeds_its_budget(budget):
+    mask = TransmissionMask(nn.Parameter(torch.rand(3, 8, 8) * 0.98 + 0.01), photon_budget=budget)
+    for mode in (True, False):
+        light = mask.train(mode)(torch.ones(1, 3, 8, 8)).mean()
+        assert float(light.detach()) <= budget + 1e-6
+    assert camera_cost(nn.Sequential(mask), (3, 8, 8))["transmission"] <= budget + 1e-6
+    assert torch.allclose(mask.physical()["transmission"], mask(torch.ones(1, 3, 8, 8))[0].detach())
+
+
+def test_transmissions_of_a_chain_multiply():
+    chain = nn.Sequential(TransmissionMask(0.5), TransmissionMask(0.5))
+    assert camera_cost(chain, (1, 4, 4))["transmission"] == pytest.approx(0.25)
+
+
+def test_exposure_is_a_hard_minimum():
+    x = torch.rand(1, 1, 8, 8)
+    assert torch.equal(Exposure(3.0)(x), (3.0 * x).clamp(max=1))
