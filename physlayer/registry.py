@@ -13,6 +13,7 @@ from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
 from physlayer.camera_array import CameraArray
+from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
 from physlayer.pixel_layout import PixelLayout
 from physlayer.placement import SensorPlacement
@@ -133,6 +134,8 @@ LAYERS: tuple[LayerCase, ...] = (
         budget=_places_read,
     ),
     LayerCase("Exposure", lambda: Exposure(_full(1.4, 3, 1, 1))),
+    LayerCase("ExposureBracket", lambda: ExposureBracket(nn.Parameter(torch.tensor([0.5, 2.0])))),
+    LayerCase("ExposureMosaic", lambda: ExposureMosaic(nn.Parameter(torch.tensor([[0.9, 0.5], [0.2, 0.1]])))),
     LayerCase("Gamma", lambda: Gamma(_full(1.1), _full(0.9))),
     LayerCase("TransmissionMask", lambda: TransmissionMask(_full(0.7, 37, 31))),
     LayerCase(

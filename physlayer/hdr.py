@@ -1,0 +1,165 @@
+"""High dynamic range: exposures that vary over the sensor or from frame to frame, and their merge.
+
+The scene's brightest light is 1 here as everywhere; let the exposure behind (``Exposure(64.0)``, or a sensor's
+``exposure_photons``) saturate it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from physlayer.base import PhysicalLayer
+from physlayer.checks import Accepts, plain_number
+
+__all__ = ["ExposureBracket", "ExposureMosaic", "dynamic_range_db", "merge_exposures"]
+
+
+def dynamic_range_db(full_well: float, read_noise: float, transmissions: Tensor) -> float:
+    r"""Dynamic range with several exposures, :math:`20\log_{10}\frac{N_\mathrm{fw}}{\sigma_r}
+    + 20\log_{10}\frac{e_\max}{e_\min}`, in dB.
+
+    Args:
+        full_well, read_noise: electrons. transmissions: :math:`e`, relative exposures, unit 1.
+
+    Example:
+        >>> base = dynamic_range_db(10_000.0, 5.0, torch.ones(1))
+        >>> round(dynamic_range_db(10_000.0, 5.0, torch.tensor([1, 1 / 4, 1 / 16, 1 / 64])) - base, 2)
+        36.12
+    """
+    return 20 * math.log10(full_well / read_noise) + 20 * math.log10(float(transmissions.max() / transmissions.min()))
+
+
+def merge_exposures(y: Tensor, transmission: Tensor, window: int, saturation: float = 1.0) -> Tensor:
+    r"""Scene from a mosaic of exposures: inverse-variance mean of :math:`y/e` over unsaturated neighbours.
+
+    .. math::
+        \hat x(u) = \frac{\sum_{v \in W(u)} s(v)\,y(v)}{\sum_{v \in W(u)} s(v)\,e(v)}, \qquad
+        s = [y < y_\mathrm{sat}]
+
+    For photon noise the variance of :math:`y/e` is proportional to :math:`1/e`, so the weighted mean is the ratio of
+    the sums. Where all neighbours are saturated, the darkest of them gives the lower bound :math:`1/e`.
+
+    Args:
+        y: reading, ``(B, C, H, W)``. transmission: :math:`e`, ``(H, W)``. window: side of :math:`W`, an odd number or
+            the tile's. saturation: :math:`y_\mathrm{sat}`, the first reading that says nothing more.
+
+    Example:
+        >>> e = torch.tensor([[1.0, 0.25], [0.25, 1.0]])
+        >>> merge_exposures((2 * e).clamp(max=1)[None, None], e, window=2)
+        tensor([[[[2., 2.],
+                  [2., 2.]]]])
+    """
+    seen = (y < saturation).to(y.dtype)
+    weight = transmission.to(y.dtype).expand_as(y)
+    low = (window - 1) // 2
+    pad = (low, window - 1 - low, low, window - 1 - low)
+
+    def windowed(values: Tensor, pool) -> Tensor:
+        return pool(F.pad(values, pad, mode="reflect"), window, stride=1)
+
+    light, exposure = windowed(seen * y, F.avg_pool2d), windowed(seen * weight, F.avg_pool2d)
+    bound = windowed(y / weight, F.max_pool2d)
+    return torch.where(exposure > 0, light / exposure.clamp(min=1e-12), bound)
+
+
+class ExposureMosaic(PhysicalLayer):
+    r"""Neutral-density filters in a repeating tile: neighbouring pixels see the scene at different exposures.
+
+    .. math:: y(u) = e(u \bmod P)\, x(u), \qquad 0 < e \le 1
+
+    The tile's origin is the upper left pixel. A sensor saturates behind it; :meth:`decoder` merges what it reads.
+
+    Args:
+        tile: :math:`e`, ``(P, Q)``, unit 1, 0…1; ``nn.Parameter`` learns it (start apart: equal filters stay equal).
+
+    Shape:
+        ``(B, C, H, W)`` to the same.
+
+    References:
+        Nayar & Mitsunaga 2000, doi:10.1109/CVPR.2000.855857; Martel et al. 2020, doi:10.1109/TPAMI.2020.2986944.
+
+    Example:
+        >>> from physlayer import Exposure
+        >>> mosaic = ExposureMosaic(torch.tensor([[1.0, 0.25], [0.0625, 0.25]]))
+        >>> camera = nn.Sequential(mosaic, Exposure(4.0), mosaic.decoder())
+        >>> camera(torch.full((1, 1, 4, 4), 0.9)).shape
+        torch.Size([1, 1, 4, 4])
+    """
+
+    accepts = Accepts(low=0.0)
+
+    def __init__(self, tile: Tensor | nn.Parameter):
+        super().__init__()
+        if not isinstance(tile, Tensor) or tile.ndim != 2:
+            raise ValueError("Expected tile to be (P, Q), one transmission per pixel of the pattern.")
+        if not isinstance(tile, nn.Parameter) and not bool((tile > 0).all()):
+            raise ValueError(f"Expected tile to be above 0, but got {float(tile.min()):g}: such a pixel sees nothing.")
+        self.register_physical("tile", tile, unit="1", low=0.0, high=1.0)
+
+    def transmission(self, height: int, width: int) -> Tensor:
+        """Transmission of every pixel, ``(H, W)``."""
+        rows, columns = self.tile.shape
+        return self.tile.repeat(-(-height // rows), -(-width // columns))[:height, :width]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check(x)
+        return x * self.transmission(*x.shape[2:])
+
+    def decoder(self, *, saturation: float = 1.0) -> nn.Module:
+        """A digital step for the end of the camera that merges the exposures with the same tile."""
+        return _Decoder(self, saturation)
+
+    def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
+        light = float(self.transmission(*shape[1:]).detach().mean())
+        return super().cost(shape) | {"transmission": light}
+
+
+class _Decoder(nn.Module):
+    """Merges a mosaic's exposures; the tile stays the mosaic's own."""
+
+    def __init__(self, mosaic: ExposureMosaic, saturation: float):
+        super().__init__()
+        self._mosaic = (mosaic,)  # in a tuple, so that torch does not count its parameters twice
+        self.saturation = plain_number("saturation", saturation, 1e-6, 1e6)
+
+    def forward(self, y: Tensor) -> Tensor:
+        mosaic = self._mosaic[0]
+        window = max(mosaic.tile.shape)
+        return merge_exposures(y, mosaic.transmission(*y.shape[2:]), window, self.saturation)
+
+
+class ExposureBracket(PhysicalLayer):
+    r"""The same scene at several exposures, one after the other, as channels: :math:`y_k = e_k x`.
+
+    Args:
+        factors: :math:`e`, ``(n,)``, unit 1, above 0; ``nn.Parameter`` learns their logarithms.
+
+    Shape:
+        ``(B, C, H, W)`` to ``(B, n C, H, W)``, the channels of an exposure beside each other.
+
+    References:
+        Debevec & Malik 1997, doi:10.1145/258734.258884.
+
+    Example:
+        >>> ExposureBracket(torch.tensor([1.0, 4.0]))(torch.ones(1, 3, 2, 2)).shape
+        torch.Size([1, 6, 2, 2])
+    """
+
+    accepts = Accepts(low=0.0)
+
+    def __init__(self, factors: Tensor | nn.Parameter):
+        super().__init__()
+        if not isinstance(factors, Tensor) or factors.ndim != 1:
+            raise ValueError("Expected factors to be (n,), one per exposure; use torch.tensor([1.0, 4.0]).")
+        self.register_physical("factors", factors, unit="1", low=0.0, logarithmic=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check(x)
+        return (x[:, None] * self.factors[:, None, None, None]).flatten(1, 2)
+
+    def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        return len(self.factors) * shape[0], *shape[1:]

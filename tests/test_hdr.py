@@ -1,0 +1,88 @@
+"""High dynamic range: facts F9.4–F9.5 and the gain in dynamic range."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from physlayer import Exposure, ExposureBracket, ExposureMosaic, Sensor
+from physlayer.hdr import dynamic_range_db, merge_exposures
+
+TILE = torch.tensor([[1.0, 1 / 4], [1 / 16, 1 / 64]])
+
+
+@pytest.mark.parametrize(("ratio", "gain"), [(4, 36.12), (2, 18.06)])
+def test_four_exposures_widen_the_dynamic_range(ratio, gain):
+    steps = torch.tensor([1.0, 1 / ratio, 1 / ratio**2, 1 / ratio**3])
+    found = dynamic_range_db(30_000, 7, steps) - dynamic_range_db(30_000, 7, torch.ones(1))
+    assert found == pytest.approx(gain, abs=0.01)
+
+
+def test_open_filters_are_a_plain_sensor():
+    """F9.4."""
+    x = torch.rand(2, 3, 6, 7)
+    assert torch.equal(ExposureMosaic(torch.ones(2, 2))(x), x)
+
+
+@pytest.mark.parametrize(("least", "whole"), [(1 / 64, True), (1 / 63, False), (1 / 16, False)])
+def test_every_block_sees_a_ramp_if_its_darkest_filter_takes_the_brightest_light(least, whole):
+    """F9.4: light from 0 to 64 full scales."""
+    x = torch.linspace(0, 64, 256).repeat_interleave(2).view(1, 1, 1, -1).expand(1, 1, 2, -1)
+    mosaic = ExposureMosaic(torch.tensor([[1.0, 0.5], [0.25, least]]))
+    blocks = nn.functional.max_pool2d((mosaic(x) <= 1).float(), 2)
+    assert bool((blocks == 1).all()) is whole
+
+
+def test_merged_exposures_return_a_flat_scene_of_any_brightness():
+    mosaic = ExposureMosaic(TILE)
+    camera = nn.Sequential(mosaic, Exposure(64.0), mosaic.decoder())
+    for light in (0.01, 0.5, 3.0, 15.0, 60.0):
+        y = camera(torch.full((1, 2, 8, 8), light / 64))
+        assert torch.allclose(y, torch.full_like(y, light), rtol=1e-5)
+
+
+def test_light_beyond_all_exposures_is_reported_as_the_bound():
+    y = torch.ones(1, 1, 4, 4)
+    assert torch.allclose(merge_exposures(y, TILE.repeat(2, 2), 2), torch.tensor(64.0))
+
+
+def test_merging_weights_exposures_by_their_photons():
+    """The ratio of sums has the least variance of all unbiased means of y/e for photon noise."""
+    generator = torch.Generator().manual_seed(0)
+    e = torch.tensor([[1.0, 0.25], [0.25, 1.0]]).repeat(200, 200)
+    mean = 200.0 * 0.5
+    y = torch.poisson(mean * e, generator=generator)[None, None] / 200
+    merged = merge_exposures(y, e, 2)[..., 1:-1, 1:-1]
+    plain = nn.functional.avg_pool2d(y / e, 2, stride=1)
+    assert float(merged.mean()) == pytest.approx(0.5, rel=2e-3)
+    assert float(merged.var()) < 0.75 * float(plain.var())
+
+
+def test_a_white_pixel_beats_a_coloured_one_by_the_root_of_three():
+    """F9.5: shot-limited, equal red, green and blue."""
+
+    def ratio(light):
+        sensor = Sensor(
+            exposure_photons=3000.0, quantum_efficiency=1.0, read_noise_electrons=0.0, full_well_electrons=1e5
+        )
+        y = sensor.eval()(torch.full((1, 1, 400, 400), light))
+        return float(y.mean() / y.std())
+
+    assert ratio(0.9) / ratio(0.3) == pytest.approx(math.sqrt(3), rel=0.02)
+
+
+def test_gradient_reaches_the_tile_through_saturation_and_merge():
+    mosaic = ExposureMosaic(nn.Parameter(torch.tensor([[0.9, 0.5], [0.25, 0.1]])))
+    camera = nn.Sequential(mosaic, Exposure(1.0), mosaic.decoder())
+    x = 4 * torch.rand(2, 1, 8, 8)
+    (camera(x) * torch.rand(2, 1, 8, 8)).sum().backward()
+    grad = mosaic.free_parameter("tile").grad
+    assert torch.isfinite(grad).all() and bool((grad != 0).all())
+    assert len(list(camera.parameters())) == 1
+
+
+def test_bracket_shows_each_exposure_as_channels():
+    x = torch.rand(1, 3, 4, 4)
+    y = ExposureBracket(torch.tensor([1.0, 4.0]))(x)
+    assert torch.equal(y[:, :3], x) and torch.equal(y[:, 3:], 4 * x)
