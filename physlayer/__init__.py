@@ -9,6 +9,7 @@ from physlayer.budget import allocate
 from physlayer.camera import camera_cost, export_camera, physical_layers, reading_shape
 from physlayer.camera_array import CameraArray, lattice_shifts
 from physlayer.choose import choose
+from physlayer.fourier import FourierSampling
 from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
 from physlayer.noise import noise_draw, seed_noise
@@ -30,6 +31,7 @@ __all__ = [
     "Exposure",
     "ExposureBracket",
     "ExposureMosaic",
+    "FourierSampling",
     "Gamma",
     "LearnedStep",
     "MovementAudit",

@@ -13,6 +13,7 @@ from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
 from physlayer.camera_array import CameraArray
+from physlayer.fourier import FourierSampling, centre
 from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
 from physlayer.pixel_layout import PixelLayout
@@ -60,7 +61,7 @@ def _bits_spent(layer: PhysicalLayer) -> tuple[float, float]:
 
 
 def _places_read(layer: PhysicalLayer) -> tuple[float, float]:
-    return float(layer.mask().sum()), layer.keep
+    return float(layer.mask().detach().sum()), layer.keep
 
 
 def _sensor(bits: int | None) -> Sensor:
@@ -136,6 +137,16 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase("Exposure", lambda: Exposure(_full(1.4, 3, 1, 1))),
     LayerCase("ExposureBracket", lambda: ExposureBracket(nn.Parameter(torch.tensor([0.5, 2.0])))),
     LayerCase("ExposureMosaic", lambda: ExposureMosaic(nn.Parameter(torch.tensor([[0.9, 0.5], [0.2, 0.1]])))),
+    LayerCase(
+        "FourierSampling",
+        lambda: FourierSampling(_demand(31), keep=9, always_on=centre(31, 3)),
+        budget=_places_read,
+    ),
+    LayerCase(
+        "FourierSampling points",
+        lambda: FourierSampling(_demand(37, 31), keep=300, output="complex"),
+        budget=_places_read,
+    ),
     LayerCase("Gamma", lambda: Gamma(_full(1.1), _full(0.9))),
     LayerCase("TransmissionMask", lambda: TransmissionMask(_full(0.7, 37, 31))),
     LayerCase(
