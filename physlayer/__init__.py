@@ -15,6 +15,7 @@ from physlayer.learned_step import LearnedStep
 from physlayer.noise import noise_draw, seed_noise
 from physlayer.pixel_layout import PixelLayout
 from physlayer.placement import SensorPlacement
+from physlayer.projection import ProjectionSampling
 from physlayer.quanta import QuantaSensor, bit_density, exposure_estimate
 from physlayer.response import Response
 from physlayer.sensor import SENSORS, Sensor
@@ -38,6 +39,7 @@ __all__ = [
     "PhysicalLayer",
     "PixelBinning",
     "PixelLayout",
+    "ProjectionSampling",
     "QuantaSensor",
     "Response",
     "Sensor",

@@ -18,6 +18,7 @@ from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
 from physlayer.pixel_layout import PixelLayout
 from physlayer.placement import SensorPlacement
+from physlayer.projection import ProjectionSampling
 from physlayer.quanta import QuantaSensor
 from physlayer.response import Response
 from physlayer.sensor import Sensor
@@ -145,6 +146,12 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase(
         "FourierSampling points",
         lambda: FourierSampling(_demand(37, 31), keep=300, output="complex"),
+        budget=_places_read,
+    ),
+    LayerCase(
+        "ProjectionSampling",
+        lambda: ProjectionSampling(6, weights=_full(0.9, 6), filter_gain=_full(0.8, 5), logits=_demand(6), keep=4),
+        shape=(2, 17, 17),
         budget=_places_read,
     ),
     LayerCase("Gamma", lambda: Gamma(_full(1.1), _full(0.9))),
