@@ -24,7 +24,7 @@ from physlayer.sweep.summary import _strata, paired_rows, summary_rows, write_su
 from sweeps.bit_depth import SWEEP
 
 DOCS = Path(__file__).resolve().parent
-FIGURE_ARMS = ("fixed", "tuned", "learned", "per_pixel", "bit_budget", "none")
+FIGURE_ARMS = ("fixed", "tuned", "learned", "per_pixel", "bit_budget", "bit_lattice", "none")
 NAME = "bit_depth_blood_cells"
 NOT_YET = "*Not yet computed.*"
 
@@ -149,6 +149,7 @@ def contrast(hits: dict, one: tuple, other: tuple, test_set: dict) -> str | None
 
 CONTRASTS = (  # chosen with the first runs at hand, so exploratory
     (("learned", 1), ("fixed", 1)),
+    (("learned", 2), ("fixed", 2)),
     (("learned", 2), ("fixed", 8)),
     (("tuned", 1), ("fixed", 1)),
     (("learned", 1), ("tuned", 1)),
@@ -156,6 +157,7 @@ CONTRASTS = (  # chosen with the first runs at hand, so exploratory
     (("bit_budget", 1), ("fixed", 2)),
     (("bit_budget", 1), ("fixed", 8)),
     (("bit_budget", 1), ("bit_lattice", 1)),
+    (("bit_lattice", 1), ("bit_random", 1)),
     (("bit_budget", 2), ("bit_lattice", 2)),
     (("bit_budget", 1), ("none", None)),
 )
