@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,8 +132,10 @@ def make_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_se
         axes.axhline(chance, color="black", linewidth=0.9, linestyle=":", zorder=1)
         axes.annotate(f"chance {chance:.2g}", (0.99, chance), (0, 2), xycoords=("axes fraction", "data"),
                       textcoords="offset points", ha="right", va="bottom", fontsize=7)  # fmt: skip
-        seeds, sources = {r["seed"] for r in chosen} - {"all"}, pooled[0]["n_clusters"]
-        axes.set_title(f"{pooled[0]['task']}: {count(len(seeds), 'seed')}, {count(sources, 'test source')}")
+        runs = Counter((r["variant"], r["value"]) for r in chosen if r["seed"] != "all").values()
+        least, most = min(runs), max(runs)
+        seeds = count(most, "seed") if least == most else f"{least} to {count(most, 'seed')}"
+        axes.set_title(f"{pooled[0]['task']}: {seeds}, {count(pooled[0]['n_clusters'], 'test source')}")
         figure.legend(loc="outside lower left", ncols=columns, fontsize=7, frameon=False, handlelength=3,
                       labelspacing=0.25, borderpad=0.1)  # fmt: skip
     return figure
