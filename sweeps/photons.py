@@ -1,0 +1,84 @@
+"""How much light does a classifier need? Accuracy against photons per pixel.
+
+    python sweeps/photons.py --photons 10..10000              # embedded phantom; 1, 3, 10 … per decade
+    python sweeps/photons.py --photons 10,1000 --seeds 2 --fast
+    python sweeps/photons.py --photons 10..10000 --data DIR --seeds 3
+
+Arms: none (no noise, no converter, the upper bound), fixed (an industrial sensor of 10 bits whose gain puts white
+near the last code), random (the same with a random gain per channel), learned (gain per channel, learned with the
+network), ideal (no read noise: what light alone allows). The constraint is the number of photons that white gives a
+pixel. Noise is that of photons, dark current and read-out; every score is the mean over five exposures of each image.
+
+Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from physlayer import SENSORS, Sensor
+from physlayer.sweep import Point, Sweep, Variant, main
+
+BITS = 10
+SENSOR = SENSORS["pregius345"]
+HEADROOM = 1.25  # of the last code above white
+DARK_DEVIATIONS = 4.0  # of read noise between code 0 and the dark signal
+
+
+def no_layer(point: Point) -> list[nn.Module]:
+    return []
+
+
+def camera(point: Point, gain: Tensor, **changes: float) -> list[nn.Module]:
+    quantities = SENSOR | {"exposure_photons": point.value, "dark_current_electrons_per_second": 5.0} | changes
+    offset = DARK_DEVIATIONS * SENSOR["read_noise_electrons"] * float(gain.detach().min())
+    return [Sensor(BITS, **quantities, gain_dn_per_electron=gain, offset_dn=offset)]
+
+
+def gain_of(point: Point) -> Tensor:
+    """Gain per channel, DN per electron, that puts white below the last code, or full well if that comes first."""
+    white = HEADROOM * point.value * SENSOR["quantum_efficiency"] + 2 * DARK_DEVIATIONS * SENSOR["read_noise_electrons"]
+    return torch.full((point.shape[0], 1, 1), (2**BITS - 1) / min(white, SENSOR["full_well_electrons"]))
+
+
+def fixed(point: Point) -> list[nn.Module]:
+    return camera(point, gain_of(point))
+
+
+def random(point: Point) -> list[nn.Module]:
+    factor = torch.exp(torch.randn(point.shape[0], 1, 1, generator=point.generator))
+    return camera(point, gain_of(point) * factor)
+
+
+def learned(point: Point) -> list[nn.Module]:
+    return camera(point, nn.Parameter(gain_of(point)))
+
+
+def ideal(point: Point) -> list[nn.Module]:
+    return camera(point, gain_of(point), read_noise_electrons=0.0, dark_current_electrons_per_second=0.0)
+
+
+SWEEP = Sweep(
+    name="photons",
+    parameter="photons",
+    axis="photons on a white pixel",
+    minimum=0.1,
+    maximum=1e6,
+    default="10..10000",
+    variants=(
+        Variant("fixed", "fixed gain", fixed),
+        Variant("random", "random gain per channel", random),
+        Variant("learned", "learned gain per channel", learned, learned=True),
+        Variant("ideal", "no read noise", ideal),
+        Variant("none", "no layer", no_layer, swept=False),
+    ),
+    chosen=("fixed", "random", "learned", "ideal"),
+    whole=False,
+    scale="log",
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SWEEP, __doc__))
