@@ -1,6 +1,6 @@
 """How hard is the blood-cell phantom, and what does each loss of image quality cost?
 
-    python benchmarks/phantom_difficulty.py --size 32 --seeds 0 1 2 --out docs/results/phantom_difficulty.csv
+    python benchmarks/phantom_difficulty.py --size 32 --seeds 0 1 --out docs/results/phantom_difficulty.csv
     python benchmarks/phantom_difficulty.py --fast                # a minute: does it run, are the signs right
     python benchmarks/phantom_difficulty.py --conditions full 1-bit grey
 

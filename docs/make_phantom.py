@@ -1,6 +1,6 @@
 """Make the figure and the table of docs/phantom.md.
 
-    python benchmarks/phantom_difficulty.py --size 32 --seeds 0 1 2 --out docs/results/phantom_difficulty.csv
+    python benchmarks/phantom_difficulty.py --size 32 --seeds 0 1 --out docs/results/phantom_difficulty.csv
     python docs/make_phantom.py
 
 Nothing in the page between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->`` is written by hand.
@@ -75,7 +75,7 @@ def draw(rows: list[dict]) -> None:
     axes.set_yticks(range(len(rows)), names, fontsize=7)
     axes.set(ylim=(len(rows) - 0.5, -1.0), xlim=(0.2, 1.02))
     axes.tick_params(axis="x", labelsize=7)
-    axes.set_xlabel("test accuracy, 95 % interval over seeds and slides", fontsize=7)
+    axes.set_xlabel("test accuracy, 95 % interval", fontsize=7)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(DOCS / "figures" / "phantom.png", dpi=160)
 
