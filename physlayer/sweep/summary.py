@@ -151,7 +151,7 @@ def table_lines(sweep: Sweep, variants: list[Variant], rows: list[dict], differe
             if row is None:
                 continue
             place = "" if value == "" else f"{sweep.parameter} {shown_value(value, sweep.scale)}"
-            line = f"{variant.name:24s}{place:10s}"
+            line = f"{variant.name:24s}{place:16s}"
             line += f"{row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
             if (variant.name, value) in paired:
                 d = paired[variant.name, value]

@@ -1,0 +1,45 @@
+"""Every sweep script runs, resumes and reports; noise and smaller readings go through the whole engine."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from physlayer.sweep import main
+from sweeps import photons, resolution
+
+SMALL = ["--seeds", "1", "--fast", "--jobs", "1"]
+
+
+def records(out):
+    return [json.loads(path.read_text()) for path in sorted((out / "records").glob("*.json"))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        (resolution, ["--factors", "4", "--variants", "fixed,random,learned", "--epochs", "1"]),
+        (photons, ["--photons", "300", "--variants", "fixed,learned", "--epochs", "6"]),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_sweep_runs_resumes_and_reports(module, arguments, tmp_path, capsys):
+    command = [*SMALL, *arguments, "--out", str(tmp_path)]
+    assert main(module.SWEEP, module.__doc__, command) == 0
+    assert "incomplete" not in capsys.readouterr().out
+    assert not re.findall(r'class="missing">[^<]*', (tmp_path / "report.html").read_text())
+    summary = (tmp_path / "summary.csv").read_bytes()
+    assert main(module.SWEEP, module.__doc__, [*command, "--no-report"]) == 0
+    assert "0 runs computed" in capsys.readouterr().out
+    assert (tmp_path / "summary.csv").read_bytes() == summary
+    for record in records(tmp_path):
+        moved = record["audit"]["moved"].values()
+        assert record["variant"] != "learned" or all(entry["moved"] for entry in moved)
+        if module is photons and record["variant"] != "none":
+            scores = np.array(record["scores"]["test"]) * 5  # five exposures of every image
+            assert np.allclose(scores, scores.round()) and len(set(scores.round())) > 2
+            assert record["camera"]["cost"]["photons"] > 0
+        if module is resolution and record["variant"] != "none":
+            assert record["camera"]["cost"]["n_samples"] == 3 * 8 * 8
