@@ -71,12 +71,11 @@ class Noise:
 
     def pattern(self, shape: tuple[int, ...], like: Tensor, name: str) -> Tensor:
         """Standard normal numbers that belong to the device itself, the same for all images and draws."""
-        generator = torch.Generator().manual_seed(_seed(self.seed, self.place, name))
+        generator = torch.Generator().manual_seed(_seed(self.seed, name))
         return torch.randn(shape, generator=generator, dtype=like.dtype).to(like.device)
 
     def restart(self, seed: int, place: int) -> None:
-        """Begin the stream of ``train()`` anew."""
-        self.place = place
+        """Begin the stream of ``train()`` anew; what ``eval()`` draws does not depend on it."""
         self._streams = {}
         self._start = _seed(seed, place, "train")
 
@@ -122,6 +121,8 @@ def seed_noise(model: nn.Module, seed: int) -> None:
 def noise_draw(model: nn.Module, draw: int = 0, first: int = 0) -> Iterator[None]:
     """Within the block, ``eval()`` repeats the exposure number ``draw``, and batches begin at image ``first``.
 
+    Each noisy layer of the model draws its own numbers by its place in the model.
+
     Example:
         >>> from physlayer import Sensor
         >>> camera, x = Sensor(exposure_photons=100.0).eval(), torch.full((1, 1, 2, 2), 0.5)
@@ -130,14 +131,14 @@ def noise_draw(model: nn.Module, draw: int = 0, first: int = 0) -> Iterator[None
         (True, False)
     """
     found = _noises(model)
-    before = [(noise.draw, noise.first) for noise in found]
+    before = [(noise.draw, noise.first, noise.place) for noise in found]
     try:
-        for noise in found:
-            noise.draw, noise.first = draw, first
+        for place, noise in enumerate(found):
+            noise.draw, noise.first, noise.place = draw, first, place
         yield
     finally:
-        for noise, (old_draw, old_first) in zip(found, before, strict=True):
-            noise.draw, noise.first = old_draw, old_first
+        for noise, state in zip(found, before, strict=True):
+            noise.draw, noise.first, noise.place = state
 
 
 class _Counts(torch.autograd.Function):

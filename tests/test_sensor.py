@@ -1,12 +1,13 @@
 """The sensor in electrons: facts F1.1–F1.5 of the design notes, and what a laboratory would measure."""
 
+import copy
 import math
 
 import pytest
 import torch
 from torch import nn
 
-from physlayer import SENSORS, BitDepth, Sensor, noise_draw, seed_noise
+from physlayer import SENSORS, BitDepth, Exposure, Sensor, noise_draw, seed_noise
 from physlayer.emva1288 import emva1288
 from physlayer.noise import Noise, photon_counts
 from physlayer.sensor import saturate
@@ -156,8 +157,25 @@ def test_poisson_and_read_noise_of_one_image_are_independent():
 
 def test_two_layers_of_a_camera_have_different_noise():
     camera = nn.Sequential(Sensor(None), Sensor(None))
+    with noise_draw(camera):
+        assert not torch.equal(*(layer.noise.normal(flat(0, 8), training=False) for layer in camera))
     seed_noise(camera, 0)
-    assert not torch.equal(*(layer.noise.normal(flat(0, 8), training=False) for layer in camera))
+    assert not torch.equal(*(layer.noise.normal(flat(0, 8), training=True) for layer in camera))
+
+
+def test_a_restored_device_has_the_noise_and_the_pattern_that_it_was_trained_with():
+    def build():
+        return nn.Sequential(Exposure(1.0), Sensor(8, exposure_photons=80.0, photo_response_non_uniformity=0.1))
+
+    camera, x = build(), torch.rand(3, 1, 6, 6)
+    seed_noise(camera, 5)
+    camera.train()(x)
+    restored = build()
+    restored.load_state_dict(camera.state_dict())
+    for draw in (0, 1):
+        with noise_draw(camera, draw), noise_draw(restored, draw):
+            assert torch.equal(camera.eval()(x), restored.eval()(x))
+    assert torch.equal(camera.eval()(x), copy.deepcopy(camera).eval()(x))
 
 
 def test_learned_exposure_moves_by_factors_and_finds_the_light_it_needs():
