@@ -50,13 +50,16 @@ def main() -> None:
         "controls": control_table(records, test_set),
         "provenance": provenance_lines(records, test_set),
     }
-    parts |= {"srgb": NOT_YET, "doubled": NOT_YET}
+    parts |= {"srgb": NOT_YET, "doubled": NOT_YET, "longer": NOT_YET}
     if args.srgb:
         encoded, encoded_set = load(args.srgb)
         parts["srgb"] = accuracy_table(summary_rows(encoded, encoded_set))
         parts["srgb"] += "\n\n" + difference_table(paired_rows(encoded, encoded_set))
     if args.doubled:
-        parts["doubled"] = doubled_table(records, load(args.doubled)[0])
+        longer, longer_set = load(args.doubled)
+        parts["doubled"] = doubled_table(records, longer)
+        parts["longer"] = accuracy_table(summary_rows(longer, longer_set))
+        parts["longer"] += "\n\n" + contrast_table(longer, longer_set)
     page = DOCS / "bit_depth.md"
     text = page.read_text(encoding="utf-8")
     for name, body in parts.items():
@@ -150,6 +153,7 @@ CONTRASTS = (  # chosen with the first runs at hand, so exploratory
     (("learned", 1), ("fixed", 1)),
     (("learned", 2), ("fixed", 2)),
     (("learned", 2), ("fixed", 8)),
+    (("learned", 2), ("none", None)),
     (("tuned", 1), ("fixed", 1)),
     (("learned", 1), ("tuned", 1)),
     (("learned", 2), ("tuned", 2)),
