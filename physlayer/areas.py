@@ -2,6 +2,7 @@ r"""Light collected by areas: exact box integrals of an image along one axis, fo
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,13 +26,13 @@ def collect(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
         ``(…, W)`` to ``(…, n)``.
 
     Example:
-        >>> import torch
         >>> x = torch.tensor([1.0, 2.0, 4.0])
         >>> collect(x, torch.tensor([0.0, 1.5]), torch.tensor([1.5, 3.0]))
         tensor([2., 5.])
     """
-    total = F.pad(x.cumsum(-1), (1, 0))
-    return _at(total, x, high) - _at(total, x, low)
+    # in float64: a difference of two long sums would lose the last bits of a 16-bit reading
+    total = F.pad(x.cumsum(-1, dtype=torch.float64), (1, 0))
+    return (_at(total, x, high) - _at(total, x, low)).to(x.dtype)
 
 
 def _at(total: Tensor, x: Tensor, place: Tensor) -> Tensor:
@@ -47,7 +48,6 @@ def collect_area(x: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, 
         x: images. rows, columns: ``(low, high)`` edges in scene pixels.
 
     Example:
-        >>> import torch
         >>> edges = (torch.tensor([0.0, 2.0]), torch.tensor([2.0, 4.0]))
         >>> collect_area(torch.ones(1, 1, 4, 4), edges, edges)[0, 0]
         tensor([[4., 4.],

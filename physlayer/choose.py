@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from physlayer.budget import GOLDEN, TIE
+from physlayer.budget import GOLDEN
 
 __all__ = ["choose", "inclusion"]
 
@@ -82,9 +82,10 @@ class _Choose(torch.autograd.Function):
     def forward(ctx, logits: Tensor, k: int, temperature: float) -> Tensor:
         ctx.save_for_backward(logits)
         ctx.k, ctx.temperature = k, temperature
-        places = torch.arange(logits.shape[-1], device=logits.device, dtype=logits.dtype)
-        ties = TIE * logits.abs().amax(-1, keepdim=True).clamp(min=1) * ((places * GOLDEN) % 1)  # spread, not clustered
-        best = (logits + ties).topk(k, -1).indices
+        # ties are broken by place, in an order that spreads them: never by a number added to the logits
+        order = ((torch.arange(logits.shape[-1], device=logits.device, dtype=torch.float64) * GOLDEN) % 1).argsort()
+        ranked = torch.sort(logits[..., order], dim=-1, descending=True, stable=True).indices
+        best = order[ranked[..., :k]]
         return torch.zeros_like(logits).scatter_(-1, best, 1.0)
 
     @staticmethod

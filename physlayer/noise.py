@@ -160,7 +160,8 @@ def photon_counts(mean: Tensor, counts: Tensor) -> Tensor:
         y \sim \mathrm{Poisson}(\lambda), \qquad
         \frac{\partial y}{\partial\lambda} := 1 + \frac{y - \lambda}{2\max(\lambda, 0.1)}
 
-    Exact in expectation for readers up to second order: at :math:`\lambda = 9` the gradient of
+    Exact in expectation for readers up to second order where :math:`\lambda \ge 0.1`; below, the floor trades the
+    second order for a bounded variance, and the first stays exact. At :math:`\lambda = 9` the gradient of
     :math:`E\,y, E\,y^2, E\,y^3` is 1, 19 and 298.5, where the truth is 1, 19 and 298; the straight-through
     estimator gives 1, 18 and 270.
 

@@ -44,10 +44,11 @@ def bit_density(exposure: Tensor, threshold: Tensor | float = 0.5, read_noise: T
     )
     sigma = read_noise.clamp(min=LEAST_NOISE)
     most = math.ceil(float(threshold.detach().max()) + DEVIATIONS * float(sigma.detach().max()))
-    pmf = torch.exp(-exposure)
-    dark = torch.zeros_like(pmf)
+    dark = torch.zeros_like(exposure)
+    logarithm = exposure.clamp(min=1e-30).log()
     for electrons in range(most + 1):
-        pmf = pmf if electrons == 0 else pmf * exposure / electrons
+        # by its logarithm: exp(−H) alone is 0 in float32 from H = 104 on
+        pmf = torch.exp(electrons * logarithm - exposure - math.lgamma(electrons + 1))
         dark = dark + pmf * torch.special.ndtr((threshold - electrons) / sigma)
     return 1 - dark
 

@@ -145,7 +145,8 @@ class Sensor(PhysicalLayer):
         if self._present("photo_response_non_uniformity"):
             spread = full_size(self.photo_response_non_uniformity, shape, "photo_response_non_uniformity", None)
             response = (response * (1 + spread * self.noise.pattern(tuple(shape[1:]), x, "response"))).clamp(min=0)
-        mean = photons * response + self.dark_current_electrons_per_second * self.exposure_seconds
+        dark = full_size(self.dark_current_electrons_per_second, shape, "dark_current_electrons_per_second", None)
+        mean = photons * response + dark * self.exposure_seconds
         electrons = photon_counts(mean, self.noise.poisson(mean, training=self.training))
         if self._present("read_noise_electrons"):
             sigma = full_size(self.read_noise_electrons, shape, "read_noise_electrons", None)

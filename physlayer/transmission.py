@@ -63,9 +63,11 @@ class TransmissionMask(PhysicalLayer):
     def physical(self) -> dict[str, Tensor]:
         """The transmission of the hardware, within the budget."""
         value = super().physical()["transmission"]
-        if self.photon_budget is None or self.size is not None:
+        if self.photon_budget is None:
             return {"transmission": value}
-        return {"transmission": value * (self.photon_budget / value.mean()).clamp(max=1.0)}
+        shape = (1, 1, *(self.size or value.shape[-2:])) if value.ndim >= 2 else (1, 1, 1, 1)
+        shown = value if self.size is None else full_size(value, (1, len(value), *shape[2:]), "transmission", self.size)
+        return {"transmission": value * (self.photon_budget / shown.mean()).clamp(max=1.0)}
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         with torch.no_grad():

@@ -6,6 +6,7 @@ from torch import nn
 
 from physlayer import SensorPlacement, choose, seed_noise
 from physlayer.choose import inclusion
+from physlayer.fourier import FourierSampling, centre
 from physlayer.noise import Noise
 
 PHI = torch.tensor([0.0, 1.0, 2.0, -1.0])
@@ -126,3 +127,15 @@ def test_a_converter_behind_bills_only_what_is_read():
 def test_impossible_numbers_of_places_are_refused(k):
     with pytest.raises(ValueError, match="Expected k to be a whole number in 1…4"):
         choose(PHI, k)
+
+
+def test_ties_never_overrule_the_logits():
+    """Neither a huge logit elsewhere nor the floor of what is always on may change the order of the others."""
+    assert choose(torch.tensor([1e6, 0.9, 0.5, 0.8]), 2).tolist() == [1, 1, 0, 0]
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        logits = 1e-3 * torch.randn(16, generator=generator)
+        layer = FourierSampling(logits, keep=6, always_on=centre(16, 2))
+        free = torch.where(layer.always_on > 0, -torch.inf, logits)
+        expected = layer.always_on.index_fill(0, free.topk(4).indices, 1.0)
+        assert torch.equal(layer.mask(), expected)

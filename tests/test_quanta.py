@@ -112,3 +112,12 @@ def test_more_frames_are_fresh_exposures_in_training_and_repeatable_in_evaluatio
     assert not torch.equal(sensor.train()(x), sensor(x))
     with noise_draw(sensor, draw=2):
         assert torch.equal(sensor.eval()(x), sensor(x))
+
+
+@pytest.mark.parametrize(("exposure", "threshold"), [(103.0, 100.5), (200.0, 200.5), (110.0, 60.0), (0.0, 0.5)])
+def test_many_photons_neither_underflow_nor_lose_their_gradient(exposure, threshold):
+    leaf = torch.tensor(exposure, requires_grad=True)
+    found = bit_density(leaf, threshold)
+    found.backward()
+    assert float(found.detach()) == pytest.approx(stats.poisson.sf(math.floor(threshold), exposure), abs=1e-4)
+    assert torch.isfinite(leaf.grad)
