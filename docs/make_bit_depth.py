@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from pages import fill
 
 from physlayer.statistics import cluster_bootstrap, paired_difference, seed_correlation
 from physlayer.sweep.figure import draw_figure
@@ -60,13 +60,7 @@ def main() -> None:
         parts["doubled"] = doubled_table(records, longer)
         parts["longer"] = accuracy_table(summary_rows(longer, longer_set))
         parts["longer"] += "\n\n" + contrast_table(longer, longer_set)
-    page = DOCS / "bit_depth.md"
-    text = page.read_text(encoding="utf-8")
-    for name, body in parts.items():
-        pattern = rf"(<!-- begin: {name} -->\n).*?(<!-- end: {name} -->)"
-        text, count = re.subn(pattern, lambda found, body=body: found[1] + body + "\n" + found[2], text, flags=re.S)
-        print(f"{name}: {'written' if count else 'no place in the page'}")
-    page.write_text(text, encoding="utf-8")
+    fill(DOCS / "bit_depth.md", parts)
 
 
 def load(folder: Path) -> tuple[list[dict], dict]:

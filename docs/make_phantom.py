@@ -9,11 +9,11 @@ Nothing in the page between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->`` 
 from __future__ import annotations
 
 import csv
-import re
 import sys
 from pathlib import Path
 
 import torch
+from pages import fill
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is not installed
 
@@ -32,16 +32,7 @@ def main() -> None:
     with open(DOCS / "results" / "phantom_difficulty.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     draw(rows)
-    page = DOCS / "phantom.md"
-    text = page.read_text(encoding="utf-8")
-    text, count = re.subn(
-        r"(<!-- begin: difficulty -->\n).*?(<!-- end: difficulty -->)",
-        lambda found: found[1] + table(rows) + "\n" + found[2],
-        text,
-        flags=re.S,
-    )
-    print(f"difficulty: {'written' if count else 'no place in the page'}")
-    page.write_text(text, encoding="utf-8")
+    fill(DOCS / "phantom.md", {"difficulty": table(rows)})
 
 
 def draw(rows: list[dict]) -> None:

@@ -11,6 +11,7 @@ from torch.nn.utils import parametrize
 
 from physlayer.bounds import Interval, Logarithmic
 from physlayer.checks import IMAGES, check_images
+from physlayer.maps import full_size
 
 __all__ = ["PhysicalLayer", "Quantity"]
 
@@ -136,6 +137,10 @@ class PhysicalLayer(nn.Module):
         if parametrize.is_parametrized(self, name):
             return self.parametrizations[name].original
         return self._parameters[name]
+
+    def sized(self, name: str, x_shape: tuple[int, ...], size: tuple[int, int] | None = None) -> Tensor:
+        """A quantity in a shape that broadcasts over images of ``x_shape``, see :func:`physlayer.maps.full_size`."""
+        return full_size(getattr(self, name), x_shape, name, size)
 
     def physical(self) -> dict[str, Tensor]:
         """Values as the deployed hardware has them, detached, in the units of :attr:`quantities`."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.budget import allocate_through
 from physlayer.checks import plain_number
-from physlayer.converter import Converter, full_size
+from physlayer.converter import Converter
 from physlayer.quantize import BlockSum, Grid, blocks, quantize
 
 __all__ = ["BitBudget", "quantize_bits"]
@@ -130,7 +130,7 @@ class BitBudget(Converter):
 
     def demand(self, x_shape: tuple[int, ...]) -> Tensor:
         """The map of demands at the size of the image, ``(1, C or 1, H, W)``, in bits."""
-        return full_size(self.bits, x_shape, "bits", self.size)
+        return self.sized("bits", x_shape, self.size)
 
     def whole_bits(self, x_shape: tuple[int, ...]) -> Tensor:
         demand = self.demand(x_shape)

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from physlayer.base import PhysicalLayer
 from physlayer.checks import Accepts, check_images, plain_number
-from physlayer.converter import full_size
 from physlayer.noise import Noise
 
 __all__ = ["QuantaSensor", "bit_density", "exposure_estimate"]
@@ -126,15 +125,14 @@ class QuantaSensor(PhysicalLayer):
 
     def exposure(self, x: Tensor) -> Tensor:
         """Mean electrons per pixel and frame, ``(B, C, H, W)``."""
-        photons = full_size(self.exposure_photons, x.shape, "exposure_photons", None)
-        response = full_size(self.quantum_efficiency, x.shape, "quantum_efficiency", None)
-        return photons * response * x + full_size(self.dark_electrons, x.shape, "dark_electrons", None)
+        photons = self.sized("exposure_photons", x.shape)
+        response = self.sized("quantum_efficiency", x.shape)
+        return photons * response * x + self.sized("dark_electrons", x.shape)
 
     def density(self, exposure: Tensor) -> Tensor:
         """Chance that a pixel fires in one frame, for exposures as :meth:`exposure` gives them."""
         threshold, noise = (
-            full_size(getattr(self, name), exposure.shape, name, None)
-            for name in ("threshold_electrons", "read_noise_electrons")
+            self.sized(name, exposure.shape) for name in ("threshold_electrons", "read_noise_electrons")
         )
         return bit_density(exposure, threshold, noise)
 

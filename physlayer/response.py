@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from physlayer.base import PhysicalLayer
 from physlayer.checks import plain_number
-from physlayer.converter import full_size
 
 __all__ = ["Response", "power_response"]
 
@@ -65,7 +64,7 @@ class Response(PhysicalLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        return power_response(x, full_size(self.gamma, x.shape, "gamma", None), self.toe)
+        return power_response(x, self.sized("gamma", x.shape), self.toe)
 
     def settings(self) -> dict:
         return {"toe": self.toe}

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from physlayer.base import PhysicalLayer
 from physlayer.bit_depth import check_bits
 from physlayer.checks import Accepts, check_images, plain_number
-from physlayer.converter import full_size
 from physlayer.noise import Noise, photon_counts
 from physlayer.quantize import codes_of, midtread, quantize
 
@@ -140,28 +139,26 @@ class Sensor(PhysicalLayer):
         """Electrons in each pixel at read-out, with noise, at most the full well."""
         self.check(x)
         shape = x.shape
-        photons = x * full_size(self.exposure_photons, shape, "exposure_photons", None)
-        response = full_size(self.quantum_efficiency, shape, "quantum_efficiency", None)
+        photons = x * self.sized("exposure_photons", shape)
+        response = self.sized("quantum_efficiency", shape)
         if self._present("photo_response_non_uniformity"):
-            spread = full_size(self.photo_response_non_uniformity, shape, "photo_response_non_uniformity", None)
+            spread = self.sized("photo_response_non_uniformity", shape)
             response = (response * (1 + spread * self.noise.pattern(tuple(shape[1:]), x, "response"))).clamp(min=0)
-        dark = full_size(self.dark_current_electrons_per_second, shape, "dark_current_electrons_per_second", None)
+        dark = self.sized("dark_current_electrons_per_second", shape)
         mean = photons * response + dark * self.exposure_seconds
         electrons = photon_counts(mean, self.noise.poisson(mean, training=self.training))
         if self._present("read_noise_electrons"):
-            sigma = full_size(self.read_noise_electrons, shape, "read_noise_electrons", None)
+            sigma = self.sized("read_noise_electrons", shape)
             electrons = electrons + sigma * self.noise.normal(mean, training=self.training)
         if self._present("dark_signal_non_uniformity_electrons"):
-            spread = full_size(
-                self.dark_signal_non_uniformity_electrons, shape, "dark_signal_non_uniformity_electrons", None
-            )
+            spread = self.sized("dark_signal_non_uniformity_electrons", shape)
             electrons = electrons + spread * self.noise.pattern(tuple(shape[1:]), x, "dark signal")
-        return saturate(electrons, full_size(self.full_well_electrons, shape, "full_well_electrons", None), self.leak)
+        return saturate(electrons, self.sized("full_well_electrons", shape), self.leak)
 
     def forward(self, x: Tensor) -> Tensor:
         electrons = self.electrons(x)
         if self.bits is None:
-            return electrons / full_size(self.full_well_electrons, x.shape, "full_well_electrons", None)
+            return electrons / self.sized("full_well_electrons", x.shape)
         return quantize(electrons, midtread(self.bits), *self._converter(x), self.leak)
 
     def codes(self, x: Tensor) -> Tensor:
@@ -180,8 +177,8 @@ class Sensor(PhysicalLayer):
 
     def _converter(self, x: Tensor) -> tuple[Tensor, Tensor]:
         steps = 2**self.bits - 1
-        gain = full_size(self.gain_dn_per_electron, x.shape, "gain_dn_per_electron", None)
-        return gain / steps, full_size(self.offset_dn, x.shape, "offset_dn", None) / steps
+        gain = self.sized("gain_dn_per_electron", x.shape)
+        return gain / steps, self.sized("offset_dn", x.shape) / steps
 
     def _present(self, name: str) -> bool:
         """Whether a noise term is there: a zero costs no random numbers (a learned one is never exactly zero)."""

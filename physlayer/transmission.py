@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from physlayer.base import PhysicalLayer
 from physlayer.checks import plain_number
-from physlayer.converter import full_size
+from physlayer.maps import full_size
 from physlayer.response import power_response
 from physlayer.sensor import saturate
 
@@ -51,7 +51,7 @@ class TransmissionMask(PhysicalLayer):
 
     def passed(self, x_shape: tuple[int, ...]) -> Tensor:
         """Transmission of every pixel within the budget, broadcastable over the images."""
-        mask = full_size(self.transmission, x_shape, "transmission", self.size)
+        mask = self.sized("transmission", x_shape, self.size)
         if self.photon_budget is None:
             return mask
         return mask * (self.photon_budget / mask.mean()).clamp(max=1.0)
@@ -101,7 +101,7 @@ class Exposure(PhysicalLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        return saturate(full_size(self.factor, x.shape, "factor", None) * x, x.new_ones(()), self.leak)
+        return saturate(self.sized("factor", x.shape) * x, x.new_ones(()), self.leak)
 
 
 class Gamma(PhysicalLayer):
@@ -140,8 +140,8 @@ class Gamma(PhysicalLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        curve = power_response(x, full_size(self.gamma, x.shape, "gamma", None))
-        return full_size(self.gain, x.shape, "gain", None) * curve
+        curve = power_response(x, self.sized("gamma", x.shape))
+        return self.sized("gain", x.shape) * curve
 
     def settings(self) -> dict:
         return {"gamma_range": self.gamma_range, "gain_range": self.gain_range}
