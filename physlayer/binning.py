@@ -11,7 +11,16 @@ from physlayer.areas import collect_area
 from physlayer.base import PhysicalLayer
 from physlayer.checks import plain_number
 
-__all__ = ["PixelBinning", "pixel_edges", "pixel_mtf"]
+__all__ = ["READINGS", "PixelBinning", "check_reading", "pixel_edges", "pixel_mtf"]
+
+READINGS = ("mean", "light")
+
+
+def check_reading(reading: str) -> str:
+    """Refuse what is neither the mean light of a pixel nor the light it collects."""
+    if reading not in READINGS:
+        raise ValueError(f"Expected reading to be one of {READINGS}, but got {reading!r}.")
+    return reading
 
 
 def pixel_edges(size: int, pixels: int, fill: Tensor, shift: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
@@ -53,12 +62,13 @@ class PixelBinning(PhysicalLayer):
         y_{jk} = \frac{1}{|A_{jk}|} \int_{A_{jk}} x\, dA, \qquad |A_{jk}| = f^2 p^2
 
     Any rational factor: the sensor has :math:`\lfloor H/\mathrm{factor} \rceil` rows that tile the scene, so the
-    pitch :math:`p` may differ a little from ``factor``. Light between the sensitive areas is lost:
-    ``cost()["transmission"]``.
+    pitch :math:`p` may differ a little from ``factor``.
 
     Args:
         factor: scene pixels per sensor pixel along each axis, 1 or more.
         fill_factor: :math:`f^2`, share of a pixel's area that is sensitive, 0…1; ``nn.Parameter`` learns it.
+        reading: ``"mean"`` light on the sensitive area, as an image; ``"light"`` that a pixel collects, in units of
+            what it would without gaps (:math:`f^2 y`), so that gaps cost a :class:`physlayer.Sensor` behind its photons.
 
     Shape:
         ``(B, C, H, W)`` to ``(B, C, H', W')``.
@@ -72,8 +82,11 @@ class PixelBinning(PhysicalLayer):
                 [10.5000, 12.5000]])
     """
 
-    def __init__(self, factor: float, *, fill_factor: float | Tensor | nn.Parameter = 1.0):
+    def __init__(
+        self, factor: float, *, fill_factor: float | Tensor | nn.Parameter = 1.0, reading: str = "mean"
+    ):
         super().__init__()
+        self.reading = check_reading(reading)
         self.factor = plain_number("factor", factor, 1, 1e4)
         if isinstance(fill_factor, Tensor) and fill_factor.numel() != 1:
             raise ValueError(f"Expected fill_factor to be one number, but got shape {tuple(fill_factor.shape)}.")
@@ -86,14 +99,16 @@ class PixelBinning(PhysicalLayer):
         _, height, width = self.output_shape(tuple(x.shape[1:]))
         fill = self.fill_factor.to(x.dtype).reshape(()).sqrt()
         light = collect_area(x, pixel_edges(x.shape[2], height, fill), pixel_edges(x.shape[3], width, fill))
-        return light / (fill**2 * (x.shape[2] / height) * (x.shape[3] / width))
+        sensitive = fill**2 if self.reading == "mean" else 1.0
+        return light / (sensitive * (x.shape[2] / height) * (x.shape[3] / width))
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         channels, *sides = shape
         return channels, *(max(1, math.floor(side / self.factor + 0.5)) for side in sides)
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
-        return super().cost(shape) | {"transmission": float(self.fill_factor.detach())}
+        light = {} if self.reading == "mean" else {"transmission": float(self.fill_factor.detach())}
+        return super().cost(shape) | light
 
     def settings(self) -> dict:
-        return {"factor": self.factor}
+        return {"factor": self.factor, "reading": self.reading}

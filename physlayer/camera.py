@@ -65,7 +65,8 @@ def camera_cost(model: nn.Module, shape: tuple[int, int, int]) -> dict[str, floa
 
     Parameters add, transmissions multiply; samples, bits and photons are those of the last stage that has them. Where
     a stage reads only part of its pixels, all later stages convert that part alone, and bits of an earlier stage
-    are read out in the same proportion. Shapes are followed through physical layers only: keep other modules after the
+    are read out in the same proportion. Photons are those that white gives the pixels that are read, behind all that
+    stands before the sensor. Shapes are followed through physical layers only: keep other modules after the
     camera, not inside it.
     """
     total: dict[str, float] = {"n_parameters": 0}
@@ -79,6 +80,8 @@ def camera_cost(model: nn.Module, shape: tuple[int, int, int]) -> dict[str, floa
         if "bits_per_image" in total and "bits_per_image" not in cost:
             cost["bits_per_image"] = total["bits_per_image"] * min(1.0, cost["n_samples"] / total["n_samples"])
         cost["n_parameters"] = cost.get("n_parameters", 0) + total["n_parameters"]
+        if "photons" in cost:  # a sensor states what white gives a pixel that is read and not shaded
+            cost["photons"] *= share * total.get("transmission", 1.0)
         if "transmission" in cost:
             cost["transmission"] *= total.get("transmission", 1.0)
         total |= {name: _whole(value) for name, value in cost.items()}

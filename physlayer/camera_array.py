@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from physlayer.areas import collect_area
 from physlayer.base import PhysicalLayer
-from physlayer.binning import pixel_edges
+from physlayer.binning import check_reading, pixel_edges
 from physlayer.checks import plain_number
 
 __all__ = ["CameraArray", "lattice_shifts"]
@@ -51,6 +51,7 @@ class CameraArray(PhysicalLayer):
         factor: scene pixels per camera pixel, a whole number that divides the image.
         fill_factor: share of a pixel's area that is sensitive.
         share_aperture: the cameras share one aperture, so each gets 1/n of the light.
+        reading: ``"mean"`` or ``"light"``, as in :class:`physlayer.PixelBinning`.
 
     Shape:
         ``(B, C, H, W)`` to ``(B, n C, H/factor, W/factor)``, the channels of a camera beside each other.
@@ -70,8 +71,10 @@ class CameraArray(PhysicalLayer):
         factor: int,
         fill_factor: float | Tensor | nn.Parameter = 1.0,
         share_aperture: bool = False,
+        reading: str = "mean",
     ):
         super().__init__()
+        self.reading = check_reading(reading)
         if not isinstance(shifts, Tensor) or shifts.ndim != 2 or shifts.shape[1] != 2:
             raise ValueError("Expected shifts to be (n, 2), rows and columns for each camera; use lattice_shifts(n).")
         self.factor = plain_number("factor", factor, 1, 1e4, whole=True)
@@ -94,7 +97,8 @@ class CameraArray(PhysicalLayer):
             sides = ((height, rows), (width, columns))
             edges = [pixel_edges(size, count, fill, shift[i] - turns[i]) for i, (size, count) in enumerate(sides)]
             readings.append(collect_area(seen, *[(low + self.factor, high + self.factor) for low, high in edges]))
-        light = torch.cat(readings, 1) / (fill * self.factor) ** 2
+        sensitive = fill**2 if self.reading == "mean" else 1.0
+        light = torch.cat(readings, 1) / (sensitive * self.factor**2)
         return light / len(self.shifts) if self.share_aperture else light
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -104,8 +108,8 @@ class CameraArray(PhysicalLayer):
         return len(self.shifts) * channels, height // self.factor, width // self.factor
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
-        light = float(self.fill_factor.detach()) / (len(self.shifts) if self.share_aperture else 1)
-        return super().cost(shape) | {"transmission": light}
+        light = float(self.fill_factor.detach()) if self.reading == "light" else 1.0
+        return super().cost(shape) | {"transmission": light / (len(self.shifts) if self.share_aperture else 1)}
 
     def settings(self) -> dict:
-        return {"factor": self.factor, "share_aperture": self.share_aperture}
+        return {"factor": self.factor, "share_aperture": self.share_aperture, "reading": self.reading}

@@ -13,6 +13,7 @@ from physlayer.sensor import Sensor
 __all__ = ["CameraData", "emva1288"]
 
 LINEAR = 0.7  # of saturation: the standard fits the photon transfer curve below
+FEWEST_LEVELS = 5  # that a line with a free intercept needs
 UNDERFLOW = 0.005  # share of dark pixels at code 0 that the standard allows
 DARK_VARIANCE_FLOOR = 0.24  # DN²: below, rounding hides the read noise
 
@@ -49,16 +50,18 @@ def emva1288(sensor: Sensor, *, levels: int = 24, size: int = 256) -> CameraData
         \sigma_y^2 - \sigma_{y,0}^2 = K(\mu_y - \mu_{y,0}), \quad
         \mu_y - \mu_{y,0} = K\eta\,\mu_p, \quad \sigma_r = \frac{\sqrt{\sigma_{y,0}^2 - 1/12}}{K}
 
-    The difference of two frames leaves out the fixed pattern; both slopes go through the origin and use levels up to
-    70 % of saturation. Read noise can be told only if :math:`K\sigma_r \gtrsim 0.5` DN.
+    The difference of two frames leaves out the fixed pattern; both slopes go through the dark point and use levels up
+    to 70 % of saturation. Read noise can be told only if :math:`K\sigma_r \gtrsim 0.5` DN; where rounding hides the dark
+    noise, the lines go freely through the levels whose photon noise is above it.
 
     Args:
         sensor: a :class:`Sensor` with ``bits`` and one value per quantity. levels: of light, from dark to beyond
             saturation. size: pixels per side of a flat field.
 
     Raises:
-        ValueError: if the sensor has no codes, never saturates within 16 full scales, or its offset lets more than
-            0.5 % of dark pixels read code 0, where noise is cut off.
+        ValueError: if the sensor has no codes, a quantity with several values, never saturates within 16 full scales,
+            its offset lets more than 0.5 % of dark pixels read code 0, where noise is cut off, or rounding hides the
+            photon noise at all levels but a few.
 
     References:
         EMVA Standard 1288, Release 4.0 Linear, 2021.
@@ -71,7 +74,12 @@ def emva1288(sensor: Sensor, *, levels: int = 24, size: int = 256) -> CameraData
     """
     if sensor.bits is None:
         raise ValueError("Expected sensor to have bits, but got None; a laboratory measures codes.")
-    values = {name: float(value.double().mean()) for name, value in sensor.physical().items()}
+    for name, value in sensor.physical().items():
+        if value.numel() != 1:
+            raise ValueError(
+                f"Expected {name} to be one number, but got shape {tuple(value.shape)}; measure one channel's sensor."
+            )
+    values = {name: float(value) for name, value in sensor.physical().items()}
     top = 2**sensor.bits - 1
     electrons = min(values["full_well_electrons"], (top - values["offset_dn"]) / values["gain_dn_per_electron"])
     per_scene = values["exposure_photons"] * values["quantum_efficiency"]
@@ -99,10 +107,19 @@ def emva1288(sensor: Sensor, *, levels: int = 24, size: int = 256) -> CameraData
     signal, extra = mean - mean[0], variance - variance[0]
     saturated = int(variance.argmax())  # beyond it the variance rolls over
     linear = signal <= LINEAR * signal[saturated]
-    gain = float((signal * extra)[linear].sum() / (signal**2)[linear].sum())
-    responsivity = float((photons * signal)[linear].sum() / (photons**2)[linear].sum())
-    efficiency = responsivity / gain
     hidden = float(variance[0]) < DARK_VARIANCE_FLOOR
+    if hidden:
+        seen = linear & (variance > DARK_VARIANCE_FLOOR)
+        if int(seen.sum()) < FEWEST_LEVELS:
+            raise ValueError(
+                f"Expected photon noise to exceed rounding at {FEWEST_LEVELS} levels or more, but got it at "
+                f"{int(seen.sum())}; give the sensor more bits or a larger gain_dn_per_electron."
+            )
+        gain, responsivity = _line(signal[seen], extra[seen]), _line(photons[seen], signal[seen])
+    else:
+        gain = float((signal * extra)[linear].sum() / (signal**2)[linear].sum())
+        responsivity = float((photons * signal)[linear].sum() / (photons**2)[linear].sum())
+    efficiency = responsivity / gain
     read_noise = math.nan if hidden else math.sqrt(float(variance[0]) - 1 / 12) / gain
     saturation = float(signal.max()) / gain
     least = (math.sqrt(max(float(variance[0]), DARK_VARIANCE_FLOOR)) / gain + 0.5) / efficiency
@@ -110,6 +127,12 @@ def emva1288(sensor: Sensor, *, levels: int = 24, size: int = 256) -> CameraData
         gain, efficiency, read_noise, saturation, 10 * math.log10(saturation),
         20 * math.log10(saturation / efficiency / least), photons, mean, variance,
     )  # fmt: skip
+
+
+def _line(x: torch.Tensor, y: torch.Tensor) -> float:
+    """Slope of the straight line through the points."""
+    centred = x - x.mean()
+    return float((centred * y).sum() / (centred**2).sum())
 
 
 def _frame(sensor: Sensor, flat: torch.Tensor, draw: int) -> torch.Tensor:

@@ -114,6 +114,9 @@ class FourierSampling(PhysicalLayer):
             raise ValueError(f"Expected keep to be at least the {int(always_on.sum())} of always_on, but got {keep}.")
         if output not in OUTPUTS:
             raise ValueError(f"Expected output to be one of {OUTPUTS}, but got {output!r}.")
+        given = not isinstance(logits, nn.Parameter) and bool(((logits == 0) | (logits == 1)).all())
+        if given and int(logits.sum()) != self.keep:
+            raise ValueError(f"Expected logits to hold keep = {keep} ones, but got {int(logits.sum())}; change keep.")
         self.output = output
         self.temperature = plain_number("temperature", temperature, 1e-3, 1e3)
         self.gumbel, self.noise = bool(gumbel), Noise(noise_seed)
@@ -156,7 +159,8 @@ class FourierSampling(PhysicalLayer):
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         measured = self.keep * math.prod(shape) // self.logits.numel()
-        return super().cost(shape) | {"n_samples": measured}
+        # a complex sample that is handed on as such is two numbers
+        return super().cost(shape) | {"n_samples": 2 * measured if self.output == "complex" else measured}
 
     def settings(self) -> dict:
         names = ("keep", "output", "temperature", "gumbel")

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from physlayer.base import PhysicalLayer
-from physlayer.checks import Accepts, plain_number
+from physlayer.checks import Accepts
+from physlayer.sensor import Sensor
 
 __all__ = ["ExposureBracket", "ExposureMosaic", "dynamic_range_db", "merge_exposures"]
 
@@ -33,11 +34,13 @@ def dynamic_range_db(full_well: float, read_noise: float, transmissions: Tensor)
     return 20 * math.log10(full_well / read_noise) + 20 * math.log10(float(transmissions.max() / transmissions.min()))
 
 
-def merge_exposures(y: Tensor, transmission: Tensor, window: int, saturation: float = 1.0) -> Tensor:
+def merge_exposures(
+    y: Tensor, transmission: Tensor, window: int, saturation: float | Tensor = 1.0, black: float | Tensor = 0.0
+) -> Tensor:
     r"""Scene from a mosaic of exposures: inverse-variance mean of :math:`y/e` over unsaturated neighbours.
 
     .. math::
-        \hat x(u) = \frac{\sum_{v \in W(u)} s(v)\,y(v)}{\sum_{v \in W(u)} s(v)\,e(v)}, \qquad
+        \hat x(u) = \frac{\sum_{v \in W(u)} s(v)\,(y(v) - y_0)}{\sum_{v \in W(u)} s(v)\,e(v)}, \qquad
         s = [y < y_\mathrm{sat}]
 
     For photon noise the variance of :math:`y/e` is proportional to :math:`1/e`, so the weighted mean is the ratio of
@@ -46,6 +49,7 @@ def merge_exposures(y: Tensor, transmission: Tensor, window: int, saturation: fl
     Args:
         y: reading, ``(B, C, H, W)``. transmission: :math:`e`, ``(H, W)``. window: side of :math:`W`, an odd number or
             the tile's. saturation: :math:`y_\mathrm{sat}`, the first reading that says nothing more.
+        black: :math:`y_0`, the reading without light. Both: a number or ``(C, 1, 1)``.
 
     Example:
         >>> e = torch.tensor([[1.0, 0.25], [0.25, 1.0]])
@@ -54,6 +58,7 @@ def merge_exposures(y: Tensor, transmission: Tensor, window: int, saturation: fl
                   [2., 2.]]]])
     """
     seen = (y < saturation).to(y.dtype)
+    y = y - black
     weight = transmission.to(y.dtype).expand_as(y)
     low = (window - 1) // 2
     pad = (low, window - 1 - low, low, window - 1 - low)
@@ -109,9 +114,13 @@ class ExposureMosaic(PhysicalLayer):
         self.check(x)
         return x * self.transmission(*x.shape[2:])
 
-    def decoder(self, *, saturation: float = 1.0) -> nn.Module:
-        """A digital step for the end of the camera that merges the exposures with the same tile."""
-        return _Decoder(self, saturation)
+    def decoder(self, sensor: Sensor | None = None) -> nn.Module:
+        """A digital step for the end of the camera that merges the exposures with the same tile.
+
+        Args:
+            sensor: the sensor between, whose black level and saturation it takes; without one, 0 and 1.
+        """
+        return _Decoder(self, sensor)
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         light = float(self.transmission(*shape[1:]).detach().mean())
@@ -119,17 +128,20 @@ class ExposureMosaic(PhysicalLayer):
 
 
 class _Decoder(nn.Module):
-    """Merges a mosaic's exposures; the tile stays the mosaic's own."""
+    """Merges a mosaic's exposures; tile, black level and saturation stay the camera's own."""
 
-    def __init__(self, mosaic: ExposureMosaic, saturation: float):
+    def __init__(self, mosaic: ExposureMosaic, sensor: Sensor | None):
         super().__init__()
-        self._mosaic = (mosaic,)  # in a tuple, so that torch does not count its parameters twice
-        self.saturation = plain_number("saturation", saturation, 1e-6, 1e6)
+        self._camera = (mosaic, sensor)  # in a tuple, so that torch does not count their parameters twice
 
     def forward(self, y: Tensor) -> Tensor:
-        mosaic = self._mosaic[0]
-        window = max(mosaic.tile.shape)
-        return merge_exposures(y, mosaic.transmission(*y.shape[2:]), window, self.saturation)
+        mosaic, sensor = self._camera
+        window, tile = max(mosaic.tile.shape), mosaic.transmission(*y.shape[2:])
+        if sensor is None:
+            return merge_exposures(y, tile, window)
+        # a hair below, because a code and its reading differ by a rounding of float32
+        saturation, black = sensor.saturation_reading().detach() * (1 - 1e-6), sensor.black_reading()
+        return merge_exposures(y, tile, window, saturation, black)
 
 
 class ExposureBracket(PhysicalLayer):

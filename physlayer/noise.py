@@ -108,7 +108,10 @@ def _seed(*parts: object) -> int:
 
 
 def _noises(model: nn.Module) -> list[Noise]:
-    return [value for module in model.modules() for value in vars(module).values() if isinstance(value, Noise)]
+    """Noise of hardware first: a layer that only draws its choices in ``train()`` shifts no sensor's numbers."""
+    found = [(module, value) for module in model.modules() for value in vars(module).values()]
+    found = [(module, value) for module, value in found if isinstance(value, Noise)]
+    return [value for _, value in sorted(found, key=lambda pair: not getattr(pair[0], "noisy", True))]
 
 
 def seed_noise(model: nn.Module, seed: int) -> None:

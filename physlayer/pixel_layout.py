@@ -7,10 +7,9 @@ from torch import Tensor, nn
 
 from physlayer.areas import collect_area
 from physlayer.base import PhysicalLayer
+from physlayer.binning import check_reading
 
 __all__ = ["PixelLayout", "layout_edges"]
-
-READINGS = ("mean", "light")
 
 
 def layout_edges(logits: Tensor, size: int) -> Tensor:
@@ -41,7 +40,8 @@ class PixelLayout(PhysicalLayer):
     Args:
         rows, columns: log of the relative widths, ``(n,)``, unit 1; ``nn.Parameter`` learns them, zeros are equal.
         reading: ``"mean"`` light per area, as an image; ``"light"`` collected by each pixel in units of the mean
-            pixel's area, which a :class:`physlayer.Sensor` behind turns into the right number of photons.
+            pixel's area, which a :class:`physlayer.Sensor` behind turns into the right number of photons (its dark
+            current is per pixel, whatever the area).
 
     Shape:
         ``(B, C, H, W)`` to ``(B, C, n_rows, n_columns)``.
@@ -53,6 +53,8 @@ class PixelLayout(PhysicalLayer):
         >>> layout = PixelLayout(torch.zeros(2), torch.zeros(4))
         >>> layout(torch.ones(1, 1, 8, 8)).shape, layout.physical()["rows"]
         (torch.Size([1, 1, 2, 4]), tensor([0.5000, 0.5000]))
+        >>> nn.Sequential(layout, layout.decoder((8, 8)))(torch.ones(1, 1, 8, 8)).shape
+        torch.Size([1, 1, 8, 8])
     """
 
     def __init__(self, rows: Tensor | nn.Parameter, columns: Tensor | nn.Parameter, *, reading: str = "mean"):
@@ -60,9 +62,7 @@ class PixelLayout(PhysicalLayer):
         for name, value in (("rows", rows), ("columns", columns)):
             if not isinstance(value, Tensor) or value.ndim != 1:
                 raise ValueError(f"Expected {name} to be (n,), one number per pixel; use torch.zeros(n).")
-        if reading not in READINGS:
-            raise ValueError(f"Expected reading to be one of {READINGS}, but got {reading!r}.")
-        self.reading = reading
+        self.reading = check_reading(reading)
         self.register_physical("rows", rows, unit="share of the height")
         self.register_physical("columns", columns, unit="share of the width")
 
@@ -80,6 +80,16 @@ class PixelLayout(PhysicalLayer):
             return light / (height * width / (len(self.rows) * len(self.columns)))
         return light / (rows.diff()[:, None] * columns.diff())
 
+    def decoder(self, size: tuple[int, int]) -> nn.Module:
+        """A digital step for the end of the camera: every scene pixel shows the pixel that its middle lies in.
+
+        The reading alone is a picture bent by the layout; spread out, features stand where they are in the scene.
+
+        Args:
+            size: ``(H, W)`` of the scene.
+        """
+        return _Spread(self, size)
+
     def physical(self) -> dict[str, Tensor]:
         """The widths of the hardware, as shares of the sensor, in place of their logarithms."""
         return {name: torch.softmax(getattr(self, name).detach(), 0) for name in ("rows", "columns")}
@@ -89,3 +99,20 @@ class PixelLayout(PhysicalLayer):
 
     def settings(self) -> dict:
         return {"reading": self.reading}
+
+
+class _Spread(nn.Module):
+    """Shows a layout's readings at their places in the scene; the widths stay the layout's own."""
+
+    def __init__(self, layout: PixelLayout, size: tuple[int, int]):
+        super().__init__()
+        self.size = tuple(size)
+        self._layout = (layout,)  # in a tuple, so that torch does not count its parameters twice
+
+    def forward(self, y: Tensor) -> Tensor:
+        layout = self._layout[0]
+        rows, columns = (
+            torch.searchsorted(layout_edges(logits.detach(), size)[1:-1], torch.arange(size, device=y.device) + 0.5)
+            for logits, size in zip((layout.rows, layout.columns), self.size, strict=True)
+        )
+        return y.index_select(2, rows).index_select(3, columns)

@@ -61,6 +61,9 @@ class SensorPlacement(PhysicalLayer):
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             raise ValueError("Expected logits to be a map (H, W), one number per pixel; use 0.5 * torch.randn(H, W).")
         self.keep = plain_number("keep", keep, 1, logits.numel(), whole=True)
+        given = not isinstance(logits, nn.Parameter) and bool(((logits == 0) | (logits == 1)).all())
+        if given and int(logits.sum()) != self.keep:
+            raise ValueError(f"Expected logits to hold keep = {keep} ones, but got {int(logits.sum())}; change keep.")
         self.temperature = plain_number("temperature", temperature, 1e-3, 1e3)
         self.gumbel, self.noise = bool(gumbel), Noise(noise_seed)
         self.register_physical("logits", logits, unit="1")

@@ -72,7 +72,9 @@ class Sensor(PhysicalLayer):
         photo_response_non_uniformity: :math:`s_p`, standard deviation as a ratio (PRNU).
         dark_signal_non_uniformity_electrons: :math:`s_d`, standard deviation (DSNU).
         gain_dn_per_electron: :math:`K`; ``None`` puts full well at the last code.
-        offset_dn: :math:`o`, codes. noise_seed: of the noise and of the device's maps. leak: of the surrogates.
+        offset_dn: :math:`o`, codes. leak: of the surrogates.
+        noise_seed: of the noise and of the device's maps; two devices in one model need one each. ``seed_noise`` starts
+            the noise of ``train()`` whatever it is.
 
     Shape:
         ``(B, C, H, W)`` to the same.
@@ -174,6 +176,20 @@ class Sensor(PhysicalLayer):
         check_images(x, full=True, accepts=self.accepts)
         with torch.no_grad():
             return codes_of(self.electrons(x), midtread(self.bits), *self._converter(x))
+
+    def black_reading(self) -> Tensor:
+        """Mean reading without light: dark current and offset."""
+        dark = self.dark_current_electrons_per_second * self.exposure_seconds
+        if self.bits is None:
+            return dark / self.full_well_electrons
+        return (dark * self.gain_dn_per_electron + self.offset_dn) / (2**self.bits - 1)
+
+    def saturation_reading(self) -> Tensor:
+        """Reading of a pixel that is full, or of the last code if that comes first."""
+        if self.bits is None:
+            return torch.ones_like(self.full_well_electrons)
+        steps = 2**self.bits - 1
+        return (self.full_well_electrons * self.gain_dn_per_electron + self.offset_dn + 0.5).floor().clamp(max=steps) / steps
 
     def _converter(self, x: Tensor) -> tuple[Tensor, Tensor]:
         steps = 2**self.bits - 1

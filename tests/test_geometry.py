@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from physlayer import Sensor, seed_noise
+from physlayer import Sensor, SensorPlacement, TransmissionMask, camera_cost, seed_noise
 from physlayer.areas import collect
 from physlayer.binning import PixelBinning, pixel_mtf
 from physlayer.camera_array import CameraArray, lattice_shifts
@@ -147,3 +147,39 @@ def test_learned_shifts_of_identical_starts_stay_together_and_others_move_apart(
     (array(images(2, 1, 16, 16, dtype=torch.float32)) * weights).sum().backward()
     grad = array.free_parameter("shifts").grad
     assert grad.abs().max() > 0 and torch.allclose(grad, grad[:1].expand_as(grad), atol=1e-5)
+
+
+@pytest.mark.parametrize("fill", [1.0, 0.3])
+def test_gaps_between_pixels_cost_photons_when_the_reading_is_light(fill):
+    x = images(1, 2, 12, 12)
+    mean = PixelBinning(3, fill_factor=fill).double()(x)
+    light = PixelBinning(3, fill_factor=fill, reading="light").double()(x)
+    assert torch.allclose(light, fill * mean)
+    arrays = [CameraArray(lattice_shifts(4), factor=3, fill_factor=fill, reading=r).double()(x) for r in ("mean", "light")]
+    assert torch.allclose(arrays[1], fill * arrays[0])
+    camera = nn.Sequential(PixelBinning(3, fill_factor=fill, reading="light"), Sensor(exposure_photons=1000.0))
+    assert camera_cost(camera, (2, 12, 12))["photons"] == pytest.approx(1000 * 2 * 16 * fill)
+
+
+def test_spread_readings_show_every_scene_pixel_the_pixel_it_lies_in():
+    x = images(2, 3, 10, 14)
+    layout = PixelLayout(torch.randn(4).double(), torch.randn(5).double()).double()
+    y, shown = layout(x), nn.Sequential(layout, layout.decoder((10, 14)))(x)
+    edges = [layout_edges(logits, size) for logits, size in ((layout.rows, 10), (layout.columns, 14))]
+    for i in range(10):
+        for j in range(14):
+            row, column = (int((e[1:] <= place + 0.5).sum()) for e, place in zip(edges, (i, j), strict=True))
+            assert torch.equal(shown[..., i, j], y[..., row, column])
+    equal = PixelLayout(torch.zeros(5), torch.zeros(7)).double()
+    again = nn.Sequential(equal, equal.decoder((10, 14)))(x)
+    assert torch.equal(again, equal(x).repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+
+def test_photons_are_those_that_reach_the_pixels_that_are_read():
+    sensor = Sensor(exposure_photons=1000.0)
+    half = nn.Sequential(TransmissionMask(0.5), sensor)
+    assert camera_cost(half, (1, 8, 8))["photons"] == pytest.approx(1000 * 64 / 2)
+    few = nn.Sequential(SensorPlacement(torch.eye(8), keep=8), sensor)
+    assert camera_cost(few, (1, 8, 8))["photons"] == pytest.approx(1000 * 8)
+    shared = nn.Sequential(CameraArray(lattice_shifts(4), factor=2, share_aperture=True), sensor)
+    assert camera_cost(shared, (1, 8, 8))["photons"] == pytest.approx(1000 * 16)

@@ -86,3 +86,18 @@ def test_bracket_shows_each_exposure_as_channels():
     x = torch.rand(1, 3, 4, 4)
     y = ExposureBracket(torch.tensor([1.0, 4.0]))(x)
     assert torch.equal(y[:, :3], x) and torch.equal(y[:, 3:], 4 * x)
+
+
+@pytest.mark.parametrize("gain", [0.09, 0.05])
+def test_merging_takes_black_level_and_saturation_from_the_sensor(gain):
+    """A well that is full below the last code, a pedestal: both were once read as light, up to a factor of four off."""
+    sensor = Sensor(
+        10, exposure_photons=60_000.0, quantum_efficiency=1.0, full_well_electrons=10_000.0, read_noise_electrons=2.0,
+        dark_current_electrons_per_second=5_000.0, gain_dn_per_electron=gain, offset_dn=40.0,
+    )  # fmt: skip
+    mosaic = ExposureMosaic(TILE)
+    camera = nn.Sequential(mosaic, sensor, mosaic.decoder(sensor)).eval()
+    unit = 60_000 * gain / 1023  # reading per scene light, without a filter
+    for light in (0.02, 0.1, 0.5, 1.0, 4.0):
+        y = camera(torch.full((1, 1, 64, 64), light))
+        assert float(y.mean()) == pytest.approx(light * unit, rel=0.02)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from physlayer import SENSORS, BitDepth, Exposure, Sensor, noise_draw, seed_noise
+from physlayer import SENSORS, BitDepth, Exposure, Sensor, SensorPlacement, noise_draw, seed_noise
 from physlayer.emva1288 import emva1288
 from physlayer.noise import Noise, photon_counts
 from physlayer.sensor import saturate
@@ -215,3 +215,42 @@ def test_an_offset_that_cuts_the_dark_noise_is_refused_by_the_laboratory():
 def test_codes_without_a_converter_are_refused():
     with pytest.raises(ValueError, match="Expected bits to be given"):
         Sensor(None).codes(flat(0.5, 4))
+
+
+@pytest.mark.parametrize("bits", [8, 9])
+def test_gain_is_recovered_where_rounding_hides_the_dark_noise(bits):
+    """A line through the dark point would be 3 % off at 8 bits: rounding adds its twelfth only to enough noise."""
+    sensor = Sensor(bits, quantum_efficiency=0.6, offset_dn=5.3)
+    found = emva1288(sensor, size=512, levels=40)
+    assert math.isnan(found.read_noise_electrons)
+    assert found.gain_dn_per_electron == pytest.approx(float(sensor.gain_dn_per_electron), rel=0.015)
+    assert found.quantum_efficiency == pytest.approx(0.6, rel=0.015)
+
+
+def test_what_rounding_hides_or_differs_between_pixels_is_refused():
+    with pytest.raises(ValueError, match="Expected photon noise to exceed rounding"):
+        emva1288(Sensor(4, offset_dn=2.0), size=64)
+    with pytest.raises(ValueError, match="Expected quantum_efficiency to be one number"):
+        emva1288(Sensor(12, quantum_efficiency=torch.tensor([0.5, 0.6, 0.7]).view(3, 1, 1)), size=64)
+
+
+def test_a_layer_that_only_chooses_shifts_no_noise_of_the_sensor_behind():
+    x, sensor = torch.rand(2, 1, 8, 8), Sensor(8, exposure_photons=50.0)
+    chosen = nn.Sequential(SensorPlacement(torch.ones(8, 8), keep=64), sensor).eval()
+    for draw in (0, 1):
+        with noise_draw(chosen, draw):
+            behind = chosen(x)
+        with noise_draw(sensor, draw):
+            assert torch.equal(sensor.eval()(x), behind)
+
+
+def test_black_and_saturation_are_the_readings_of_a_dark_and_of_a_full_pixel():
+    quantities = {"read_noise_electrons": 0.0, "dark_current_electrons_per_second": 1e5, "exposure_photons": 1e5}
+    for sensor in (
+        Sensor(10, **quantities, offset_dn=12.0),
+        Sensor(10, **quantities, offset_dn=12.0, gain_dn_per_electron=0.05),
+        Sensor(None, **quantities),
+    ):
+        assert float(sensor.eval()(flat(0.0)).mean()) == pytest.approx(float(sensor.black_reading()), rel=0.01)
+        full = sensor(flat(1.0)).unique()
+        assert full.numel() == 1 and float(full) == pytest.approx(float(sensor.saturation_reading()), abs=1e-6)
