@@ -11,7 +11,7 @@ from physlayer.areas import collect_area
 from physlayer.base import PhysicalLayer
 from physlayer.checks import plain_number
 
-__all__ = ["READINGS", "PixelBinning", "check_reading", "pixel_edges", "pixel_mtf"]
+__all__ = ["READINGS", "PixelBinning", "check_reading", "pixel_edges", "pixel_mtf", "pixels_along"]
 
 READINGS = ("mean", "light")
 
@@ -21,6 +21,11 @@ def check_reading(reading: str) -> str:
     if reading not in READINGS:
         raise ValueError(f"Expected reading to be one of {READINGS}, but got {reading!r}.")
     return reading
+
+
+def pixels_along(size: int, factor: float) -> int:
+    """Pixels that tile ``size`` scene pixels at a pitch near ``factor``."""
+    return max(1, math.floor(size / factor + 0.5))
 
 
 def pixel_edges(size: int, pixels: int, fill: Tensor, shift: Tensor | float = 0.0) -> tuple[Tensor, Tensor]:
@@ -82,9 +87,7 @@ class PixelBinning(PhysicalLayer):
                 [10.5000, 12.5000]])
     """
 
-    def __init__(
-        self, factor: float, *, fill_factor: float | Tensor | nn.Parameter = 1.0, reading: str = "mean"
-    ):
+    def __init__(self, factor: float, *, fill_factor: float | Tensor | nn.Parameter = 1.0, reading: str = "mean"):
         super().__init__()
         self.reading = check_reading(reading)
         self.factor = plain_number("factor", factor, 1, 1e4)
@@ -103,8 +106,7 @@ class PixelBinning(PhysicalLayer):
         return light / (sensitive * (x.shape[2] / height) * (x.shape[3] / width))
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        channels, *sides = shape
-        return channels, *(max(1, math.floor(side / self.factor + 0.5)) for side in sides)
+        return shape[0], *(pixels_along(side, self.factor) for side in shape[1:])
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         light = {} if self.reading == "mean" else {"transmission": float(self.fill_factor.detach())}

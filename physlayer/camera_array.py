@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from physlayer.areas import collect_area
 from physlayer.base import PhysicalLayer
-from physlayer.binning import check_reading, pixel_edges
+from physlayer.binning import check_reading, pixel_edges, pixels_along
 from physlayer.checks import plain_number
 
 __all__ = ["CameraArray", "lattice_shifts"]
@@ -48,13 +47,13 @@ class CameraArray(PhysicalLayer):
 
     Args:
         shifts: :math:`\delta`, ``(n, 2)`` rows and columns, in pixels of one camera; ``nn.Parameter`` learns them.
-        factor: scene pixels per camera pixel, a whole number that divides the image.
+        factor: scene pixels per camera pixel along each axis, any ratio as in :class:`physlayer.PixelBinning`.
         fill_factor: share of a pixel's area that is sensitive.
         share_aperture: the cameras share one aperture, so each gets 1/n of the light.
         reading: ``"mean"`` or ``"light"``, as in :class:`physlayer.PixelBinning`.
 
     Shape:
-        ``(B, C, H, W)`` to ``(B, n C, H/factor, W/factor)``, the channels of a camera beside each other.
+        ``(B, C, H, W)`` to ``(B, n C, H', W')``, the channels of a camera beside each other.
 
     References:
         Papoulis 1977, doi:10.1109/TCS.1977.1084284; Robinson & Milanfar 2006, doi:10.1109/TIP.2006.873439.
@@ -68,7 +67,7 @@ class CameraArray(PhysicalLayer):
         self,
         shifts: Tensor | nn.Parameter,
         *,
-        factor: int,
+        factor: float,
         fill_factor: float | Tensor | nn.Parameter = 1.0,
         share_aperture: bool = False,
         reading: str = "mean",
@@ -77,7 +76,7 @@ class CameraArray(PhysicalLayer):
         self.reading = check_reading(reading)
         if not isinstance(shifts, Tensor) or shifts.ndim != 2 or shifts.shape[1] != 2:
             raise ValueError("Expected shifts to be (n, 2), rows and columns for each camera; use lattice_shifts(n).")
-        self.factor = plain_number("factor", factor, 1, 1e4, whole=True)
+        self.factor = plain_number("factor", factor, 1, 1e4)
         self.share_aperture = bool(share_aperture)
         if isinstance(fill_factor, Tensor) and fill_factor.numel() != 1:
             raise ValueError(f"Expected fill_factor to be one number, but got shape {tuple(fill_factor.shape)}.")
@@ -90,22 +89,15 @@ class CameraArray(PhysicalLayer):
         _, rows, columns = self.output_shape(tuple(x.shape[1:]))
         fill = self.fill_factor.to(x.dtype).reshape(()).sqrt()
         readings = []
-        for shift in self.shifts.to(x.dtype):
-            turns = shift.detach().round()  # whole pixels are a roll; the rest needs a margin of one pixel
-            seen = x.roll(tuple(int(-turn * self.factor) for turn in turns), (2, 3)) if bool(turns.any()) else x
-            seen = F.pad(seen, (self.factor,) * 4, mode="circular")
-            sides = ((height, rows), (width, columns))
-            edges = [pixel_edges(size, count, fill, shift[i] - turns[i]) for i, (size, count) in enumerate(sides)]
-            readings.append(collect_area(seen, *[(low + self.factor, high + self.factor) for low, high in edges]))
+        for down, right in self.shifts.to(x.dtype):
+            edges = pixel_edges(height, rows, fill, down), pixel_edges(width, columns, fill, right)
+            readings.append(collect_area(x, *edges, circular=True))
         sensitive = fill**2 if self.reading == "mean" else 1.0
-        light = torch.cat(readings, 1) / (sensitive * self.factor**2)
+        light = torch.cat(readings, 1) / (sensitive * (height / rows) * (width / columns))
         return light / len(self.shifts) if self.share_aperture else light
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        channels, height, width = shape
-        if height % self.factor or width % self.factor:
-            raise ValueError(f"Expected sides to be multiples of factor {self.factor}, but got {height}×{width}.")
-        return len(self.shifts) * channels, height // self.factor, width // self.factor
+        return len(self.shifts) * shape[0], *(pixels_along(side, self.factor) for side in shape[1:])
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         light = float(self.fill_factor.detach()) if self.reading == "light" else 1.0

@@ -126,8 +126,7 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase("PixelBinning", lambda: PixelBinning(2.5, fill_factor=_full(0.7))),
     LayerCase(
         "CameraArray",
-        lambda: CameraArray(nn.Parameter(_demand(4, 2).detach() - 2), factor=3, fill_factor=_full(0.6)),
-        shape=(2, 18, 24),
+        lambda: CameraArray(nn.Parameter(_demand(4, 2).detach() - 2), factor=2.5, fill_factor=_full(0.6)),
     ),
     LayerCase("PixelLayout", lambda: PixelLayout(_demand(7), _demand(9))),
     LayerCase(

@@ -189,7 +189,9 @@ class Sensor(PhysicalLayer):
         if self.bits is None:
             return torch.ones_like(self.full_well_electrons)
         steps = 2**self.bits - 1
-        return (self.full_well_electrons * self.gain_dn_per_electron + self.offset_dn + 0.5).floor().clamp(max=steps) / steps
+        return (self.full_well_electrons * self.gain_dn_per_electron + self.offset_dn + 0.5).floor().clamp(
+            max=steps
+        ) / steps
 
     def _converter(self, x: Tensor) -> tuple[Tensor, Tensor]:
         steps = 2**self.bits - 1

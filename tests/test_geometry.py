@@ -155,7 +155,9 @@ def test_gaps_between_pixels_cost_photons_when_the_reading_is_light(fill):
     mean = PixelBinning(3, fill_factor=fill).double()(x)
     light = PixelBinning(3, fill_factor=fill, reading="light").double()(x)
     assert torch.allclose(light, fill * mean)
-    arrays = [CameraArray(lattice_shifts(4), factor=3, fill_factor=fill, reading=r).double()(x) for r in ("mean", "light")]
+    arrays = [
+        CameraArray(lattice_shifts(4), factor=3, fill_factor=fill, reading=r).double()(x) for r in ("mean", "light")
+    ]
     assert torch.allclose(arrays[1], fill * arrays[0])
     camera = nn.Sequential(PixelBinning(3, fill_factor=fill, reading="light"), Sensor(exposure_photons=1000.0))
     assert camera_cost(camera, (2, 12, 12))["photons"] == pytest.approx(1000 * 2 * 16 * fill)
@@ -183,3 +185,23 @@ def test_photons_are_those_that_reach_the_pixels_that_are_read():
     assert camera_cost(few, (1, 8, 8))["photons"] == pytest.approx(1000 * 8)
     shared = nn.Sequential(CameraArray(lattice_shifts(4), factor=2, share_aperture=True), sensor)
     assert camera_cost(shared, (1, 8, 8))["photons"] == pytest.approx(1000 * 16)
+
+
+def test_cameras_of_any_factor_and_shift_are_rolled_scenes():
+    """Shifts of whole scene pixels, beyond the border and back, at a pitch that divides nothing."""
+    x = images(1, 2, 10, 14)
+    pitch = (10 / 4, 14 / 6)  # factor 2.5 gives 4 rows and 6 columns
+    for down, right in ((0, 0), (3, -5), (-12, 17)):
+        shifts = torch.tensor([[down / pitch[0], right / pitch[1]]]).double()
+        seen = CameraArray(shifts, factor=2.5).double()(x)
+        assert torch.allclose(seen, PixelBinning(2.5).double()(x.roll((-down, -right), (2, 3))), atol=1e-6)
+
+
+def test_shifts_beyond_the_border_have_exact_gradients():
+    x = images(1, 1, 6, 9)
+    low = torch.tensor([-3.4, 5.7, 20.2], dtype=torch.float64, requires_grad=True)
+
+    def reading(low):
+        return collect(x, low, low + 2.1, circular=True)
+
+    assert torch.autograd.gradcheck(reading, (low,), eps=1e-7, atol=1e-5)
