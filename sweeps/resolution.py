@@ -6,8 +6,8 @@
 
 Arms: none (every scene pixel, the upper bound), fixed (equal pixels, factor times larger along each axis), random (as
 rows and columns of random widths), learned (as many rows and columns, their widths learned with the network, starting
-from equal). The constraint is the number of pixels; every reading is spread over the scene's pixels, so the network
-is the same for all arms. All arms convert to 8 bits behind the pixels.
+from equal). The constraint is the number of pixels; every pixel is shown at its place in the scene, so the network is
+the same for all arms and sees no picture bent. All arms convert to 8 bits behind the pixels.
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
 """
@@ -18,7 +18,7 @@ import math
 import sys
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from physlayer import BitDepth, PixelBinning, PixelLayout
 from physlayer.sweep import Point, Sweep, Variant, main
@@ -40,14 +40,17 @@ def fixed(point: Point) -> list[nn.Module]:
     return [PixelBinning(point.value), BitDepth(BITS)]
 
 
+def shown(point: Point, rows: Tensor, columns: Tensor) -> list[nn.Module]:
+    layout = PixelLayout(rows, columns)
+    return [layout, BitDepth(BITS), layout.decoder(point.shape[1:])]
+
+
 def random(point: Point) -> list[nn.Module]:
-    rows, columns = (SPREAD * torch.randn(count, generator=point.generator) for count in counts(point))
-    return [PixelLayout(rows, columns), BitDepth(BITS)]
+    return shown(point, *(SPREAD * torch.randn(count, generator=point.generator) for count in counts(point)))
 
 
 def learned(point: Point) -> list[nn.Module]:
-    rows, columns = (nn.Parameter(torch.zeros(count)) for count in counts(point))
-    return [PixelLayout(rows, columns), BitDepth(BITS)]
+    return shown(point, *(nn.Parameter(torch.zeros(count)) for count in counts(point)))
 
 
 SWEEP = Sweep(

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from physlayer.sweep import main
-from sweeps import photons, resolution
+from sweeps import cameras, hdr, kspace, photons, quanta, resolution
 
+SAMPLES = {resolution: 3 * 8 * 8, cameras: 3 * 16 * 16, kspace: 3 * 32 * 8}  # of every arm: the constraint
 SMALL = ["--seeds", "1", "--fast", "--jobs", "1"]
 
 
@@ -22,6 +23,10 @@ def records(out):
     [
         (resolution, ["--factors", "4", "--variants", "fixed,random,learned", "--epochs", "1"]),
         (photons, ["--photons", "300", "--variants", "fixed,learned", "--epochs", "6"]),
+        (quanta, ["--frames", "3", "--variants", "random,learned,conventional", "--epochs", "2"]),
+        (hdr, ["--decibels", "60", "--variants", "fixed,four,learned", "--epochs", "2"]),
+        (cameras, ["--cameras", "4", "--variants", "fixed,random,learned", "--epochs", "2"]),
+        (kspace, ["--keep", "1/4", "--variants", "fixed,low_pass,random,learned", "--epochs", "2"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -37,9 +42,9 @@ def test_sweep_runs_resumes_and_reports(module, arguments, tmp_path, capsys):
     for record in records(tmp_path):
         moved = record["audit"]["moved"].values()
         assert record["variant"] != "learned" or all(entry["moved"] for entry in moved)
-        if module is photons and record["variant"] != "none":
+        if module in (photons, quanta, hdr) and record["variant"] != "none":
             scores = np.array(record["scores"]["test"]) * 5  # five exposures of every image
             assert np.allclose(scores, scores.round()) and len(set(scores.round())) > 2
             assert record["camera"]["cost"]["photons"] > 0
-        if module is resolution and record["variant"] != "none":
-            assert record["camera"]["cost"]["n_samples"] == 3 * 8 * 8
+        if module in SAMPLES and record["variant"] != "none":
+            assert record["camera"]["cost"]["n_samples"] == SAMPLES[module]
