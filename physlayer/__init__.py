@@ -15,10 +15,12 @@ from physlayer.learned_step import LearnedStep
 from physlayer.noise import noise_draw, seed_noise
 from physlayer.pixel_layout import PixelLayout
 from physlayer.placement import SensorPlacement
+from physlayer.power_layout import PowerLayout
 from physlayer.projection import ProjectionSampling
 from physlayer.quanta import QuantaSensor, bit_density, exposure_estimate
 from physlayer.response import Response
 from physlayer.sensor import SENSORS, Sensor
+from physlayer.sites import grid_sites, log_polar_sites, random_sites
 from physlayer.staircase import SoftStaircase
 from physlayer.transmission import Exposure, Gamma, TransmissionMask
 
@@ -39,6 +41,7 @@ __all__ = [
     "PhysicalLayer",
     "PixelBinning",
     "PixelLayout",
+    "PowerLayout",
     "ProjectionSampling",
     "QuantaSensor",
     "Response",
@@ -54,10 +57,13 @@ __all__ = [
     "effective_bits",
     "export_camera",
     "exposure_estimate",
+    "grid_sites",
     "lattice_shifts",
+    "log_polar_sites",
     "noise_draw",
     "parameter_groups",
     "physical_layers",
+    "random_sites",
     "reading_shape",
     "seed_noise",
 ]

@@ -18,10 +18,12 @@ from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
 from physlayer.pixel_layout import PixelLayout
 from physlayer.placement import SensorPlacement
+from physlayer.power_layout import PowerLayout
 from physlayer.projection import ProjectionSampling
 from physlayer.quanta import QuantaSensor
 from physlayer.response import Response
 from physlayer.sensor import Sensor
+from physlayer.sites import random_sites
 from physlayer.staircase import SoftStaircase
 from physlayer.transmission import Exposure, Gamma, TransmissionMask
 
@@ -55,6 +57,10 @@ def _full(value: float, *shape: int) -> nn.Parameter:
 
 def _demand(*shape: int) -> nn.Parameter:
     return nn.Parameter(1.5 + torch.rand(shape, generator=torch.Generator().manual_seed(0)))
+
+
+def _sites(n: int) -> nn.Parameter:
+    return nn.Parameter(random_sites(n, torch.Generator().manual_seed(0)))
 
 
 def _bits_spent(layer: PhysicalLayer) -> tuple[float, float]:
@@ -129,6 +135,11 @@ LAYERS: tuple[LayerCase, ...] = (
         lambda: CameraArray(nn.Parameter(_demand(4, 2).detach() - 2), factor=2.5, fill_factor=_full(0.6)),
     ),
     LayerCase("PixelLayout", lambda: PixelLayout(_demand(7), _demand(9))),
+    LayerCase("PowerLayout", lambda: PowerLayout(_sites(20), nn.Parameter(0.3 * _demand(20).detach()))),
+    LayerCase(
+        "PowerLayout light",
+        lambda: PowerLayout(_sites(300), nn.Parameter(0.3 * _demand(300).detach()), reading="light"),
+    ),
     LayerCase(
         "SensorPlacement",
         lambda: SensorPlacement(_demand(37, 31), keep=200),
