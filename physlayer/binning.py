@@ -11,7 +11,7 @@ from physlayer.areas import collect_area
 from physlayer.base import PhysicalLayer
 from physlayer.checks import plain_number
 
-__all__ = ["READINGS", "PixelBinning", "check_reading", "pixel_edges", "pixel_mtf", "pixels_along"]
+__all__ = ["PixelBinning", "check_reading", "pixel_edges", "pixel_mtf", "pixels_along"]
 
 READINGS = ("mean", "light")
 
@@ -73,7 +73,7 @@ class PixelBinning(PhysicalLayer):
         factor: scene pixels per sensor pixel along each axis, 1 or more.
         fill_factor: :math:`f^2`, share of a pixel's area that is sensitive, 0…1; ``nn.Parameter`` learns it.
         reading: ``"mean"`` light on the sensitive area, as an image; ``"light"`` that a pixel collects, in units of
-            what it would without gaps (:math:`f^2 y`), so that gaps cost a :class:`physlayer.Sensor` behind its photons.
+            what it would without gaps (:math:`f^2 y`), so that gaps cost a :class:`physlayer.Sensor` behind photons.
 
     Shape:
         ``(B, C, H, W)`` to ``(B, C, H', W')``.

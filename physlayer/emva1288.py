@@ -51,8 +51,8 @@ def emva1288(sensor: Sensor, *, levels: int = 24, size: int = 256) -> CameraData
         \mu_y - \mu_{y,0} = K\eta\,\mu_p, \quad \sigma_r = \frac{\sqrt{\sigma_{y,0}^2 - 1/12}}{K}
 
     The difference of two frames leaves out the fixed pattern; both slopes go through the dark point and use levels up
-    to 70 % of saturation. Read noise can be told only if :math:`K\sigma_r \gtrsim 0.5` DN; where rounding hides the dark
-    noise, the lines go freely through the levels whose photon noise is above it.
+    to 70 % of saturation. Read noise can be told only if :math:`K\sigma_r \gtrsim 0.5` DN; where rounding hides the
+    dark noise, the lines go freely through the levels whose photon noise is above it.
 
     Args:
         sensor: a :class:`Sensor` with ``bits`` and one value per quantity. levels: of light, from dark to beyond

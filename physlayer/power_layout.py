@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from physlayer.base import PhysicalLayer
+from physlayer.binning import check_reading
 from physlayer.cells import cell_areas, cell_shares, collect_cells, power_distance, spread_cells
 from physlayer.checks import plain_number
-from physlayer.pixel_layout import READINGS
 from physlayer.sites import reseed_sites
 
 __all__ = ["PowerLayout"]
@@ -83,9 +83,7 @@ class PowerLayout(PhysicalLayer):
             weights = torch.zeros_like(sites[:, 0].detach())
         if not isinstance(weights, Tensor) or tuple(weights.shape) != (len(sites),):
             raise ValueError(f"Expected weights to be ({len(sites)},), one number per site; use torch.zeros(n).")
-        if reading not in READINGS:
-            raise ValueError(f"Expected reading to be one of {READINGS}, but got {reading!r}.")
-        self.hardness, self.reading = hardness, reading
+        self.hardness, self.reading = hardness, check_reading(reading)
         self.register_physical("sites", sites, unit="share of the sensor's side", low=0.0, high=1.0)
         self.register_physical("weights", weights, unit="mean pixel area")
 

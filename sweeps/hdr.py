@@ -6,11 +6,11 @@
 
 A lamp at the left lights the scene, its light falling exponentially to the right by the swept range. A tile of 2×2
 neutral-density filters stands before a 12-bit sensor whose well is filled 64 times over by white without a filter;
-exposures are merged into one picture and its logarithm goes to the network. Arms: none (evenly lit, no sensor, the upper
-bound), fixed (one exposure, white at full well), four (exposures 1, 1/4, 1/16, 1/64: Nayar & Mitsunaga's mosaic), random
-(four random exposures), learned (four exposures learned with the network, starting from 1/4, 1/8, 1/16, 1/32),
-enumerated (the best of six tiles on validation; slow). The constraint is one reading per pixel of the same sensor. Every
-score is the mean over five exposures of each image.
+exposures are merged into one picture and its logarithm goes to the network. Arms: none (evenly lit, no sensor, the
+upper bound), fixed (one exposure, white at full well), four (exposures 1, 1/4, 1/16, 1/64: Nayar & Mitsunaga's
+mosaic), random (four random exposures), learned (four exposures learned with the network, starting from 1/4, 1/8,
+1/16, 1/32), enumerated (the best of six tiles on validation; slow). The constraint is one reading per pixel of the
+same sensor. Every score is the mean over five exposures of each image.
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
 """

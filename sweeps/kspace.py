@@ -4,10 +4,10 @@
     python sweeps/kspace.py --keep 1/4 --seeds 2 --fast
     python sweeps/kspace.py --keep 1/2..1/16 --data DIR --seeds 3
 
-Arms: none (all of k-space, the upper bound), fixed (the lowest frequencies and the rest equally spaced, as scanners do),
-low_pass (the lowest frequencies alone), random (the lowest and the rest at random), learned (the lowest and the rest
-learned with the network, starting at random). The constraint is the number of columns; the network sees the magnitude
-of the zero-filled image.
+Arms: none (all of k-space, the upper bound), fixed (the lowest frequencies and the rest equally spaced, as scanners
+do), low_pass (the lowest frequencies alone), random (the lowest and the rest at random), learned (the lowest and the
+rest learned with the network, starting at random). The constraint is the number of columns; the network sees the
+magnitude of the zero-filled image.
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
 """

@@ -4,11 +4,11 @@
     python sweeps/quanta.py --frames 1,7 --seeds 2 --fast
     python sweeps/quanta.py --frames 1,3,7,15 --data DIR --seeds 3
 
-Arms: none (no sensor, the upper bound), fixed (one exposure for all channels that puts the median pixel at 1.59 electrons
-per frame, where a one-bit pixel tells most of the light), random (that exposure times a random factor per channel),
-learned (exposure per channel, learned with the network), conventional (a sensor with as many photons in one exposure,
-and a converter with as many levels as the frames give). The constraint is the number of frames, so of bits per pixel.
-Every score is the mean over five exposures of each image.
+Arms: none (no sensor, the upper bound), fixed (one exposure for all channels that puts the median pixel at 1.59
+electrons per frame, where a one-bit pixel tells most of the light), random (that exposure times a random factor per
+channel), learned (exposure per channel, learned with the network), conventional (a sensor with as many photons in one
+exposure, and a converter with as many levels as the frames give). The constraint is the number of frames, so of bits
+per pixel. Every score is the mean over five exposures of each image.
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
 """

@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 
 from physlayer.sweep import main
-from sweeps import cameras, hdr, kspace, photons, quanta, resolution
+from sweeps import cameras, hdr, kspace, photons, pixel_layout, quanta, resolution
 
-SAMPLES = {resolution: 3 * 8 * 8, cameras: 3 * 16 * 16, kspace: 3 * 32 * 8}  # of every arm: the constraint
+SAMPLES = {
+    resolution: 3 * 8 * 8,
+    cameras: 3 * 16 * 16,
+    kspace: 3 * 32 * 8,
+    pixel_layout: 3 * 64,
+}  # of every arm: the constraint
 SMALL = ["--seeds", "1", "--fast", "--jobs", "1"]
 
 
@@ -26,6 +31,7 @@ def records(out):
         (quanta, ["--frames", "3", "--variants", "random,learned,conventional", "--epochs", "2"]),
         (hdr, ["--decibels", "60", "--variants", "fixed,four,learned", "--epochs", "2"]),
         (cameras, ["--cameras", "4", "--variants", "fixed,random,learned", "--epochs", "2"]),
+        (pixel_layout, ["--pixels", "64", "--variants", "fixed,log_polar,random,learned", "--epochs", "2"]),
         (kspace, ["--keep", "1/4", "--variants", "fixed,low_pass,random,learned", "--epochs", "2"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
