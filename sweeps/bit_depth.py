@@ -164,6 +164,7 @@ def invert(layers: list[nn.Module], generator: torch.Generator) -> list[nn.Modul
 SWEEP = Sweep(
     name="bit_depth",
     parameter="bits",
+    unit="bit",
     axis="bits per sample",
     minimum=1,
     maximum=16,

@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 import sys
 
-import torch
 from torch import Tensor, nn
 
 from physlayer import BitDepth, PowerLayout, grid_sites, log_polar_sites, random_sites

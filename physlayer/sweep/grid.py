@@ -69,6 +69,7 @@ class Sweep:
         bound: name of the no-layer arm, always run. whole: values are whole numbers.
         scale: how a range is filled and the axis drawn: ``"linear"``, ``"log"`` or ``"halves"``.
         baseline: name of the arm that others are compared with. notes: sentences for the report.
+        unit: of the values, in tables.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Sweep:
     notes: tuple[str, ...] = ()
     scale: str = "linear"
     baseline: str = "fixed"
+    unit: str = ""
 
     def variant(self, name: str) -> Variant:
         """The variant of that name.

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from physlayer.statistics import cluster_bootstrap, paired_difference
 from physlayer.sweep.grid import Run, Sweep, Variant
+from physlayer.sweep.judged import judged
 from physlayer.sweep.records import read_record
 from physlayer.sweep.values import shown_value
 
-__all__ = ["COLUMNS", "paired_rows", "scores_of", "summary_rows", "write_outputs"]
+__all__ = ["COLUMNS", "paired_rows", "summary_rows", "write_outputs"]
 
 COLUMNS = (
     "sweep",
@@ -45,21 +45,16 @@ INTERVALS = {"accuracy": "mean", "balanced_accuracy": "class_mean", "source_accu
 
 def summary_rows(records: list[dict], test_set: dict) -> list[dict]:
     """One row per run and metric, and one row with ``seed=all`` per point with its 95 % interval."""
-    rows, points = [], defaultdict(list)
-    targets, groups = np.array(test_set["targets"]), np.array(test_set["groups"])
+    rows, points, hits = [], defaultdict(list), judged(records, test_set)
     for record in records:
         points[record["variant"], record["value"]].append(record)
         for split, metrics in record["metrics"].items():
             for name, score in _scalars(metrics).items():
                 rows.append(_row(record, record["seed"], split, name, score))
-    for members in points.values():
+    for point, members in points.items():
         members.sort(key=lambda record: record["seed"])
-        hits = np.array([scores_of(r, targets) for r in members])
         for name, statistic in INTERVALS.items():
-            classes = targets if statistic == "class_mean" else None
-            interval = cluster_bootstrap(
-                hits, groups, statistic=statistic, classes=classes, strata=_strata(targets, groups)
-            )
+            interval = hits.accuracy(point, statistic=statistic)
             row = _row(members[0], "all", "test", name, interval.estimate)
             rows.append(row | {"low": interval.low, "high": interval.high, "n_clusters": interval.n_clusters})
         for split in members[0]["metrics"]:
@@ -71,28 +66,17 @@ def summary_rows(records: list[dict], test_set: dict) -> list[dict]:
     return rows
 
 
-def scores_of(record: dict, targets: np.ndarray) -> np.ndarray:
-    """Score of every test image, ``(N,)``: right or wrong, or the share of the exposures in which it was right."""
-    if "scores" in record:
-        return np.array(record["scores"]["test"], dtype=float)
-    return (np.array(record["predictions"]["test"]) == targets).astype(float)
-
-
 def paired_rows(records: list[dict], test_set: dict, baseline: str = "fixed") -> list[dict]:
     """Accuracy of each arm minus the baseline at the same value: paired over seeds and over sources."""
-    targets, groups = np.array(test_set["targets"]), np.array(test_set["groups"])
-    hits = {(r["variant"], r["value"], r["seed"]): scores_of(r, targets) for r in records}
-    rows = []
-    for variant, value in dict.fromkeys((r["variant"], r["value"]) for r in records):
+    scores, rows = judged(records, test_set), []
+    for variant, value in scores.points():
         if variant == baseline or value is None:
             continue
-        seeds = sorted(s for (v, x, s) in hits if v == variant and x == value and (baseline, value, s) in hits)
-        if not seeds:
+        difference = scores.difference((variant, value), (baseline, value))
+        if difference is None:
             continue
-        ours, base = (np.array([hits[name, value, s] for s in seeds]) for name in (variant, baseline))
-        difference = paired_difference(ours, base, groups, strata=_strata(targets, groups))
         rows.append({
-            "variant": variant, "baseline": baseline, "value": value, "seeds": len(seeds),
+            "variant": variant, "baseline": baseline, "value": value, "seeds": len(difference.per_seed),
             "difference": difference.estimate, "low": difference.low, "high": difference.high,
             "p_sign_flip": difference.p_sign_flip, "per_seed": list(difference.per_seed),
         })  # fmt: skip
@@ -158,12 +142,6 @@ def table_lines(sweep: Sweep, variants: list[Variant], rows: list[dict], differe
                 line += f"   {d['difference']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]"
             lines.append(line)
     return lines
-
-
-def _strata(targets: np.ndarray, groups: np.ndarray) -> np.ndarray | None:
-    """Classes, if every source holds one class; else ``None`` (sources are then resampled all together)."""
-    pairs = {(group, target) for group, target in zip(groups.tolist(), targets.tolist(), strict=True)}
-    return targets if len(pairs) == len({group for group, _ in pairs}) else None
 
 
 def _scalars(metrics: dict) -> dict[str, float]:

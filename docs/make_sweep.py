@@ -1,0 +1,56 @@
+"""Make the figure and the tables of a sweep's page from its records.
+
+    python docs/make_sweep.py resolution --runs runs/resolution_blood_cells [--doubled runs/resolution_doubled]
+    python docs/make_sweep.py sensor_placement --runs runs/sensor_placement_digits --page digits
+
+Fills docs/SWEEP.md between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->`` and writes docs/figures and docs/results.
+With ``--page NAME`` the parts and files carry that name too, for a second data set on the same page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+from pages import fill
+from tables import (
+    DOCS,
+    accuracy_table,
+    difference_table,
+    doubled_table,
+    draw,
+    load,
+    provenance_lines,
+)
+
+from physlayer.sweep.summary import paired_rows, summary_rows, write_summary
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sweep")
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--doubled", type=Path)
+    parser.add_argument("--page", default="")
+    args = parser.parse_args()
+    sweep = importlib.import_module(f"sweeps.{args.sweep}").SWEEP
+    records, test_set = load(args.runs)
+    rows = summary_rows(records, test_set)
+    mark = f" {args.page}" if args.page else ""
+    name = "_".join(part for part in (args.sweep, args.page or records[0]["task"]) if part)
+    (DOCS / "results").mkdir(exist_ok=True)
+    write_summary(DOCS / "results" / f"{name}.csv", rows)
+    draw(sweep, tuple(v.name for v in sweep.variants), rows, test_set, args.runs, name)
+    parts = {
+        f"accuracy{mark}": accuracy_table(sweep, rows),
+        f"differences{mark}": difference_table(sweep, paired_rows(records, test_set, sweep.baseline)),
+        f"provenance{mark}": provenance_lines(records, test_set),
+    }
+    if args.doubled:
+        parts[f"doubled{mark}"] = doubled_table(sweep, records, load(args.doubled)[0])
+    fill(DOCS / f"{args.sweep}.md", parts)
+
+
+if __name__ == "__main__":
+    main()

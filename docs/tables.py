@@ -1,0 +1,147 @@
+"""Tables of a page from the records of a sweep: the same for every sweep."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from physlayer.sweep import Sweep
+from physlayer.sweep.figure import draw_figure
+from physlayer.sweep.judged import Judged
+from physlayer.sweep.records import read_records
+from physlayer.sweep.values import shown_value
+
+DOCS = Path(__file__).resolve().parent
+NOT_YET = "*Not yet computed.*"
+
+
+def load(folder: Path) -> tuple[list[dict], dict]:
+    """Records of a sweep, and what it says of its test images."""
+    return read_records(folder), json.loads((folder / "test_set.json").read_text(encoding="utf-8"))
+
+
+def draw(sweep: Sweep, names: tuple[str, ...], rows: list[dict], test_set: dict, runs: Path, name: str) -> None:
+    """The figure of the arms ``names``, beside the page."""
+    present = {row["variant"] for row in rows}
+    arms = [v for v in sweep.variants if v.name in present and v.name in names]
+    draw_figure(sweep, arms, [row for row in rows if row["variant"] in names], test_set, runs)
+    (DOCS / "figures").mkdir(exist_ok=True)
+    shutil.copy(runs / "figure.png", DOCS / "figures" / f"{name}.png")
+
+
+def table(header: list[str], body: list[list[str]]) -> str:
+    if not body:
+        return NOT_YET
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in body])
+
+
+def interval(score: float, low: float, high: float, signed: bool = False) -> str:
+    mark = "+" if signed else ""
+    return f"{100 * score:{mark}.1f} [{100 * low:{mark}.1f}, {100 * high:{mark}.1f}]"
+
+
+def verdict(low: float, high: float) -> str:
+    return "above zero" if low > 0 else "below zero" if high < 0 else "includes zero"
+
+
+def in_order(sweep: Sweep, names: set[str]) -> list[str]:
+    known = [v.name for v in sweep.variants]
+    order = [*known, *(f"{name}_retrained" for name in known)]
+    return sorted(names, key=order.index)
+
+
+def shown(sweep: Sweep, value: float | None) -> str:
+    return "" if value is None else f"{shown_value(value, sweep.scale)} {sweep.unit}".strip()
+
+
+def accuracy_table(sweep: Sweep, rows: list[dict]) -> str:
+    """Test accuracy with its interval and number of seeds, an arm a row, a value a column."""
+    chosen = [r for r in rows if r["split"] == "test" and r["metric"] == "accuracy"]
+    points = {(r["variant"], r["value"]): r for r in chosen if r["seed"] == "all"}
+    seeds = Counter((r["variant"], r["value"]) for r in chosen if r["seed"] != "all")
+    values = sorted({value for _, value in points if value != ""})
+    body = []
+    for name in in_order(sweep, {name for name, _ in points}):
+        cells = []
+        for value in values:
+            row = points.get((name, value)) or points.get((name, ""))
+            count = seeds[name, value] or seeds[name, ""]
+            cells.append(f"{interval(row['score'], row['low'], row['high'])} ({count})" if row else "–")
+        body.append([f"`{name}`", *cells])
+    return table(["test accuracy / %", *(shown(sweep, v) for v in values)], body)
+
+
+def difference_table(sweep: Sweep, differences: list[dict]) -> str:
+    """Each arm minus the baseline at the same value, paired over seeds and sources."""
+    body = [
+        [f"`{d['variant']}`", shown(sweep, d["value"]), str(d["seeds"]),
+         interval(d["difference"], d["low"], d["high"], True), f"{d['p_sign_flip']:.3f}", verdict(d["low"], d["high"])]
+        for d in differences if not d["variant"].endswith("_retrained")
+    ]  # fmt: skip
+    header = [f"arm − `{sweep.baseline}`", sweep.parameter, "seeds", "difference / points", "p (sign flip)", "interval"]
+    return table(header, body)
+
+
+def contrast(scores: Judged, one: tuple, other: tuple) -> str | None:
+    """First point minus second, on the seeds that both have."""
+    d = scores.difference(one, other)
+    return d and f"{interval(d.estimate, d.low, d.high, True)} ({len(d.per_seed)}), {verdict(d.low, d.high)}"
+
+
+def named(sweep: Sweep, name: str, value: float | None) -> str:
+    return f"`{name}`" if value is None else f"`{name}` at {shown(sweep, value)}"
+
+
+def contrast_table(sweep: Sweep, scores: Judged, contrasts: tuple) -> str:
+    body = []
+    for one, other in contrasts:
+        if found := contrast(scores, one, other):
+            names = [
+                f"`{name}`" + (f" at {shown(sweep, value)}" if value is not None else "")
+                for name, value in (one, other)
+            ]
+            body.append([f"{names[0]} − {names[1]}", found])
+    return table(["contrast", "points (seeds)"], body)
+
+
+def doubled_table(sweep: Sweep, records: list[dict], doubled: list[dict]) -> str:
+    """Change of hard accuracy, on validation (which the rule is about) and on test, per seed."""
+    once, twice = ({(r["variant"], r["value"], r["seed"]): r["metrics"] for r in part} for part in (records, doubled))
+    body = []
+    for name, value in sorted({(v, x) for v, x, _ in twice}, key=lambda p: (p[0], p[1] or 0)):
+        seeds = sorted(s for (v, x, s) in twice if (v, x) == (name, value) and (v, x, s) in once)
+        cells = []
+        for split in ("validation", "test"):
+            pairs = [(twice[name, value, s][split]["accuracy"], once[name, value, s][split]["accuracy"]) for s in seeds]
+            change = [100 * (later - sooner) for later, sooner in pairs]
+            cells.append(f"{np.mean(change):+.1f} ({', '.join(f'{c:+.1f}' for c in change)})" if change else "–")
+        body.append([f"`{name}`", shown(sweep, value), *cells])
+    header = ["arm", sweep.parameter, "validation, twice the epochs − once / points (each seed)", "test"]
+    return table(header, body)
+
+
+def provenance_lines(records: list[dict], test_set: dict) -> str:
+    commits = Counter(r["provenance"]["commit"] for r in records)
+    recipe = records[0]["config"]["recipe"]
+    hours = sum(r["provenance"]["seconds"] for r in records) / 3600
+    gap = max(abs(epoch["gap"]) for r in records for epoch in r["history"])
+    dates = sorted({r["provenance"]["date"] for r in records})
+    seeds = sorted({r["seed"] for r in records})
+    made = ", ".join(f"{commit} ({count})" for commit, count in commits.items())
+    sources = len(set(test_set["groups"]))
+    per_class = recipe["images_per_class"]
+    cap = f" of {per_class} images per class, drawn evenly over sources" if per_class else ""
+    lines = [
+        f"- {len(records)} runs, seeds {', '.join(map(str, seeds))}, {hours:.1f} hours of one core, {dates[0]} to "
+        f"{dates[-1]}, commits {made}, torch {records[0]['provenance']['versions']['torch']}",
+        f"- data {test_set['fingerprint'][:16]}, {len(test_set['targets'])} test images of {sources} sources",
+        f"- {recipe['epochs']} epochs{cap}; learning rate {recipe['lr']:g}, physics {recipe['lr_physics']}; "
+        f"network `{records[0]['config']['network']}`",
+        f"- largest gap between soft and hard validation accuracy at any epoch of any run: {gap:.3f}",
+    ]
+    return "\n".join(lines)
