@@ -15,7 +15,7 @@ from physlayer.sweep.grid import Run, Sweep, Variant
 from physlayer.sweep.records import read_record
 from physlayer.sweep.values import shown_value
 
-__all__ = ["COLUMNS", "paired_rows", "scores_of", "summary_rows", "write_outputs"]
+__all__ = ["COLUMNS", "paired_rows", "scores_of", "strata_of", "summary_rows", "write_outputs"]
 
 COLUMNS = (
     "sweep",
@@ -58,7 +58,7 @@ def summary_rows(records: list[dict], test_set: dict) -> list[dict]:
         for name, statistic in INTERVALS.items():
             classes = targets if statistic == "class_mean" else None
             interval = cluster_bootstrap(
-                hits, groups, statistic=statistic, classes=classes, strata=_strata(targets, groups)
+                hits, groups, statistic=statistic, classes=classes, strata=strata_of(targets, groups)
             )
             row = _row(members[0], "all", "test", name, interval.estimate)
             rows.append(row | {"low": interval.low, "high": interval.high, "n_clusters": interval.n_clusters})
@@ -90,7 +90,7 @@ def paired_rows(records: list[dict], test_set: dict, baseline: str = "fixed") ->
         if not seeds:
             continue
         ours, base = (np.array([hits[name, value, s] for s in seeds]) for name in (variant, baseline))
-        difference = paired_difference(ours, base, groups, strata=_strata(targets, groups))
+        difference = paired_difference(ours, base, groups, strata=strata_of(targets, groups))
         rows.append({
             "variant": variant, "baseline": baseline, "value": value, "seeds": len(seeds),
             "difference": difference.estimate, "low": difference.low, "high": difference.high,
@@ -160,7 +160,7 @@ def table_lines(sweep: Sweep, variants: list[Variant], rows: list[dict], differe
     return lines
 
 
-def _strata(targets: np.ndarray, groups: np.ndarray) -> np.ndarray | None:
+def strata_of(targets: np.ndarray, groups: np.ndarray) -> np.ndarray | None:
     """Classes, if every source holds one class; else ``None`` (sources are then resampled all together)."""
     pairs = {(group, target) for group, target in zip(groups.tolist(), targets.tolist(), strict=True)}
     return targets if len(pairs) == len({group for group, _ in pairs}) else None
