@@ -5,6 +5,7 @@ from physlayer.base import PhysicalLayer
 from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth, effective_bits
+from physlayer.blur import Blur
 from physlayer.budget import allocate
 from physlayer.camera import camera_cost, export_camera, physical_layers, reading_shape
 from physlayer.camera_array import CameraArray, lattice_shifts
@@ -14,6 +15,7 @@ from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
 from physlayer.noise import noise_draw, seed_noise
 from physlayer.pixel_layout import PixelLayout
+from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.placement import SensorPlacement
 from physlayer.power_layout import PowerLayout
 from physlayer.projection import ProjectionSampling
@@ -30,14 +32,17 @@ __all__ = [
     "SENSORS",
     "BitBudget",
     "BitDepth",
+    "Blur",
     "CameraArray",
     "Exposure",
     "ExposureBracket",
     "ExposureMosaic",
     "FourierSampling",
     "Gamma",
+    "GaussianNoise",
     "LearnedStep",
     "MovementAudit",
+    "PhotonNoise",
     "PhysicalLayer",
     "PixelBinning",
     "PixelLayout",
@@ -45,9 +50,11 @@ __all__ = [
     "ProjectionSampling",
     "QuantaSensor",
     "Response",
+    "SaltPepper",
     "Sensor",
     "SensorPlacement",
     "SoftStaircase",
+    "SpeckleNoise",
     "TransmissionMask",
     "allocate",
     "audit_gradients",

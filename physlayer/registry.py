@@ -12,11 +12,13 @@ from physlayer.base import PhysicalLayer
 from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
+from physlayer.blur import Blur
 from physlayer.camera_array import CameraArray
 from physlayer.fourier import FourierSampling, centre
 from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
 from physlayer.pixel_layout import PixelLayout
+from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.placement import SensorPlacement
 from physlayer.power_layout import PowerLayout
 from physlayer.projection import ProjectionSampling
@@ -129,6 +131,12 @@ LAYERS: tuple[LayerCase, ...] = (
     ),
     LayerCase("Sensor", lambda: _sensor(8), levels=256),
     LayerCase("Sensor analogue", lambda: _sensor(None)),
+    LayerCase("GaussianNoise", lambda: GaussianNoise(_full(0.1, 3, 1, 1))),
+    LayerCase("PhotonNoise", lambda: PhotonNoise(_full(100.0))),
+    LayerCase("SpeckleNoise", lambda: SpeckleNoise(_full(0.4))),
+    LayerCase("SaltPepper", lambda: SaltPepper(_full(0.2))),
+    LayerCase("Blur", lambda: Blur(_full(1.2))),
+    LayerCase("Blur channel", lambda: Blur(_full(0.8, 3, 1, 1), radius=6, border="zero")),
     LayerCase("PixelBinning", lambda: PixelBinning(2.5, fill_factor=_full(0.7))),
     LayerCase(
         "CameraArray",

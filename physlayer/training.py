@@ -20,8 +20,9 @@ from physlayer.light import linear_to_srgb
 from physlayer.noise import noise_draw, seed_noise
 from physlayer.recipe import Recipe
 
-__all__ = ["FitResult", "Recipe", "TrainingError", "fit", "predict", "seeded"]
+__all__ = ["FitResult", "Recipe", "TrainingError", "fit", "predict", "predict_exposures", "seeded"]
 
+DRAWS = 5  # exposures of every image over which noisy hardware is judged
 LONGEST_WARM_UP = 0.3  # of the training: in one epoch the physics must learn too
 GAP_IMAGES = 256  # validation images on which soft and hard readings are compared each epoch
 
@@ -261,6 +262,24 @@ def predict(
         for module, flag in was_training:
             module.training = flag
     return torch.cat(logits)
+
+
+def predict_exposures(
+    model: nn.Module, images: ImageSet, *, linear: bool = True, device: str | torch.device | None = None
+) -> Tensor:
+    """Logits of every exposure by which a model is judged, ``(D, N, K)``: five of noisy hardware, else one.
+
+    To average them would be a camera with as many times the photons: judge each, then average the scores.
+
+    Example:
+        >>> import numpy as np
+        >>> from physlayer import Sensor
+        >>> images = ImageSet(torch.rand(5, 1, 4, 4), torch.zeros(5).long(), np.array(list("abcde")), "linear")
+        >>> predict_exposures(nn.Sequential(Sensor(), nn.Flatten(), nn.Linear(16, 2)), images).shape
+        torch.Size([5, 5, 2])
+    """
+    draws = DRAWS if any(layer.noisy for _, layer in physical_layers(model)) else 1
+    return torch.stack([predict(model, images, linear=linear, device=device, draw=draw) for draw in range(draws)])
 
 
 def _thinned(images: ImageSet, per_class: int | None) -> ImageSet:

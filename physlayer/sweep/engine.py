@@ -15,16 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from physlayer.camera import export_camera, physical_layers
+from physlayer.camera import export_camera
 from physlayer.data import TaskData
 from physlayer.sweep.assemble import assemble, camera_of, point_of
 from physlayer.sweep.grid import Run, Sweep, Variant
 from physlayer.sweep.records import read_record, write_json
-from physlayer.training import Recipe, TrainingError, fit, predict
+from physlayer.training import Recipe, TrainingError, fit, predict_exposures
 
 __all__ = ["execute", "run_one"]
 
-DRAWS = 5  # exposures of every image over which noisy hardware is judged
 SEARCH_SHARE = 0.5  # a searched variant tries each candidate for this share of the epochs
 
 
@@ -155,11 +154,11 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         layers = variant.camera(point)
 
     model, result = train(layers, recipe, settings["log_dir"])
-    draws = DRAWS if any(layer.noisy for _, layer in physical_layers(model)) else 1
     metrics, predicted = {}, {}
     for name in ("validation", "test"):  # the only place where test images meet a model, once per run
-        part, where = splits[name], {"linear": recipe.linear, "device": settings["device"]}
-        logits = torch.stack([predict(model, part, draw=draw, **where) for draw in range(draws)])
+        part = splits[name]
+        logits = predict_exposures(model, part, linear=recipe.linear, device=settings["device"])
+        draws = len(logits)
         probabilities = torch.softmax(logits.double(), 2).flatten(0, 1).numpy()
         targets, groups = np.tile(part.targets.numpy(), draws), np.tile(part.groups, draws)
         metrics[name] = classification_metrics(targets, probabilities, class_names=data.class_names)
