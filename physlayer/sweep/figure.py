@@ -176,7 +176,7 @@ def set_axes(axes: Axes, sweep: Sweep, values: list[float], lowest: float, arms:
     room = edge / (1 - 2 * edge)
     if sweep.scale != "linear":
         axes.set_xscale("log")
-        margin = (values[-1] / values[0]) ** room
+        margin = (values[-1] / values[0]) ** room if len(values) > 1 else 2.0
         axes.set_xlim(values[0] / margin, values[-1] * margin)
     else:
         margin = room * (values[-1] - values[0]) or 0.5

