@@ -14,6 +14,7 @@ from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
 from physlayer.blur import Blur
 from physlayer.camera_array import CameraArray
+from physlayer.color_weights import ColorWeights
 from physlayer.fourier import FourierSampling, centre
 from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
@@ -142,6 +143,7 @@ LAYERS: tuple[LayerCase, ...] = (
         "CameraArray",
         lambda: CameraArray(nn.Parameter(_demand(4, 2).detach() - 2), factor=2.5, fill_factor=_full(0.6)),
     ),
+    LayerCase("ColorWeights", lambda: ColorWeights(_demand(2, 3), constraint="simplex")),
     LayerCase("PixelLayout", lambda: PixelLayout(_demand(7), _demand(9))),
     LayerCase("PowerLayout", lambda: PowerLayout(_sites(20), nn.Parameter(0.3 * _demand(20).detach()))),
     LayerCase(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,9 @@ from physlayer.checks import Accepts, check_images, plain_number
 from physlayer.noise import Noise, photon_counts
 from physlayer.quantize import codes_of, midtread, quantize
 
-__all__ = ["SENSORS", "Sensor", "saturate"]
+__all__ = ["SENSORS", "Sensor", "saturate", "warn_if_saturated"]
+
+ALL = 0.99  # share of the pixels
 
 # Use as Sensor(12, **SENSORS["imx174"]).
 SENSORS: dict[str, dict[str, float]] = {
@@ -45,6 +48,16 @@ def saturate(electrons: Tensor, full_well: Tensor, leak: float = 0.01) -> Tensor
     full = electrons >= full_well
     over = torch.where(full, electrons, electrons.detach())
     return torch.where(full, full_well, electrons) + leak * (over - over.detach())
+
+
+def warn_if_saturated(full: Tensor, fix: str) -> None:
+    """Say that (nearly) every pixel is full, with the share: such a reading holds no image.
+
+    Args:
+        full: whether each pixel is. fix: what to change.
+    """
+    if not torch.compiler.is_compiling() and (share := float(full.float().mean())) >= ALL:
+        warnings.warn(f"Expected pixels below saturation, but got {share:.0%} of them full; {fix}.", stacklevel=3)
 
 
 class Sensor(PhysicalLayer):
@@ -118,6 +131,16 @@ class Sensor(PhysicalLayer):
         self.noise = Noise(int(plain_number("noise_seed", noise_seed, 0, 2**62, whole=True)))
         register = self.register_physical
         positive = functools.partial(self.register_physical, low=0.0, logarithmic=True)
+        for name, value in (
+            ("full_well_electrons", full_well_electrons),
+            ("gain_dn_per_electron", gain_dn_per_electron),
+        ):
+            if (
+                value is not None
+                and not isinstance(value, nn.Parameter)
+                and not bool((torch.as_tensor(value) != 0).all())
+            ):
+                raise ValueError(f"Expected {name} to be above 0, but got 0; such a sensor reads nothing.")
         positive("exposure_photons", exposure_photons, unit="photons per pixel")
         register("quantum_efficiency", quantum_efficiency, unit="electrons per photon", low=0.0, high=1.0)
         positive("full_well_electrons", full_well_electrons, unit="electrons")
@@ -159,6 +182,7 @@ class Sensor(PhysicalLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         electrons = self.electrons(x)
+        warn_if_saturated(electrons.detach() >= self.sized("full_well_electrons", x.shape), "lower exposure_photons")
         if self.bits is None:
             return electrons / self.sized("full_well_electrons", x.shape)
         return quantize(electrons, midtread(self.bits), *self._converter(x), self.leak)

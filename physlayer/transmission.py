@@ -9,7 +9,7 @@ from physlayer.base import PhysicalLayer
 from physlayer.checks import plain_number
 from physlayer.maps import full_size
 from physlayer.response import power_response
-from physlayer.sensor import saturate
+from physlayer.sensor import saturate, warn_if_saturated
 
 __all__ = ["Exposure", "Gamma", "TransmissionMask"]
 
@@ -101,7 +101,9 @@ class Exposure(PhysicalLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        return saturate(self.sized("factor", x.shape) * x, x.new_ones(()), self.leak)
+        exposed = self.sized("factor", x.shape) * x
+        warn_if_saturated(exposed.detach() >= 1, "lower factor")
+        return saturate(exposed, x.new_ones(()), self.leak)
 
 
 class Gamma(PhysicalLayer):

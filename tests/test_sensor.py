@@ -252,5 +252,20 @@ def test_black_and_saturation_are_the_readings_of_a_dark_and_of_a_full_pixel():
         Sensor(None, **quantities),
     ):
         assert float(sensor.eval()(flat(0.0)).mean()) == pytest.approx(float(sensor.black_reading()), rel=0.01)
-        full = sensor(flat(1.0)).unique()
+        with pytest.warns(UserWarning, match="100% of them full"):
+            full = sensor(flat(1.0)).unique()
         assert full.numel() == 1 and float(full) == pytest.approx(float(sensor.saturation_reading()), abs=1e-6)
+
+
+@pytest.mark.parametrize("layer", [Sensor(8, exposure_photons=1e7), Sensor(None, exposure_photons=1e7), Exposure(40.0)])
+def test_an_exposure_that_fills_every_pixel_is_told_with_the_share(layer):
+    with pytest.warns(UserWarning, match="Expected pixels below saturation, but got 100% of them full; lower"):
+        layer(flat(0.5, 8))
+    layer(flat(1e-6, 8))  # a dark scene is none of that: the suite turns warnings into errors
+
+
+def test_a_sensor_without_a_well_or_a_gain_is_refused():
+    with pytest.raises(ValueError, match="Expected full_well_electrons to be above 0"):
+        Sensor(8, full_well_electrons=0.0)
+    with pytest.raises(ValueError, match="Expected gain_dn_per_electron to be above 0"):
+        Sensor(8, gain_dn_per_electron=torch.tensor([1.0, 0.0]).view(2, 1, 1))
