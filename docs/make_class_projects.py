@@ -1,6 +1,6 @@
 """Fill docs/class_projects.md with the user's lines of the card tests, so that the page shows what is tested.
 
-    python docs/make_class_projects.py
+python docs/make_class_projects.py
 """
 
 from __future__ import annotations

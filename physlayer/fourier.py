@@ -110,8 +110,9 @@ class FourierSampling(PhysicalLayer):
         if always_on.shape != logits.shape or not bool(((always_on == 0) | (always_on == 1)).all()):
             raise ValueError(f"Expected always_on to hold zeros and ones of shape {tuple(logits.shape)}.")
         self.keep = plain_number("keep", keep, 1, logits.numel(), whole=True)
-        if not int(always_on.sum()) <= self.keep:
-            raise ValueError(f"Expected keep to be at least the {int(always_on.sum())} of always_on, but got {keep}.")
+        self.always = int(always_on.sum())
+        if not self.always <= self.keep:
+            raise ValueError(f"Expected keep to be at least the {self.always} of always_on, but got {keep}.")
         if output not in OUTPUTS:
             raise ValueError(f"Expected output to be one of {OUTPUTS}, but got {output!r}.")
         given = not isinstance(logits, nn.Parameter) and bool(((logits == 0) | (logits == 1)).all())
@@ -125,7 +126,7 @@ class FourierSampling(PhysicalLayer):
 
     def mask(self, gumbel: Tensor | None = None) -> Tensor:
         """What is measured, zeros and ones, of the shape of the logits (with a batch axis if ``gumbel`` has one)."""
-        free = self.keep - int(self.always_on.sum())
+        free = self.keep - self.always
         if free == 0:
             return self.always_on + 0 * self.logits
         # what is always on is no candidate: far below all others, whatever the logits
@@ -164,4 +165,4 @@ class FourierSampling(PhysicalLayer):
 
     def settings(self) -> dict:
         names = ("keep", "output", "temperature", "gumbel")
-        return {name: getattr(self, name) for name in names} | {"always_on": int(self.always_on.sum())}
+        return {name: getattr(self, name) for name in names} | {"always_on": self.always}
