@@ -205,3 +205,24 @@ def test_shifts_beyond_the_border_have_exact_gradients():
         return collect(x, low, low + 2.1, circular=True)
 
     assert torch.autograd.gradcheck(reading, (low,), eps=1e-7, atol=1e-5)
+
+
+@pytest.mark.parametrize("circular", [False, True])
+def test_gradient_at_the_border_of_two_scene_pixels_is_the_mean_of_both(circular):
+    """The derivative of an integral by its limit is the scene there; between two values, the mean of the slopes."""
+    x = torch.tensor([1.0, 3.0, 7.0, 2.0])
+    edge = torch.tensor([2.0, 2.5, 1.0], requires_grad=True)
+    collect(x, torch.zeros(3), edge, circular=circular).sum().backward()
+    assert edge.grad.tolist() == pytest.approx([(3 + 7) / 2, 7, (1 + 3) / 2])
+    last = torch.tensor([4.0], requires_grad=True)
+    collect(x, torch.zeros(1), last, circular=circular).sum().backward()
+    assert last.grad.item() == pytest.approx((2 + 1) / 2 if circular else (2 + 0) / 2)  # nothing beyond the border
+
+
+def test_half_precision_around_the_layer_does_not_round_the_areas():
+    x = torch.rand(2, 1, 12, 15, generator=torch.Generator().manual_seed(0))
+    layer = PixelLayout(torch.randn(4), torch.randn(5)).eval()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        reading = layer(x)
+    assert reading.dtype == torch.float32
+    assert torch.equal(reading, layer(x))
