@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from physlayer.sweep import main
-from sweeps import photons, resolution
+from sweeps import photons, resolution, sensor_placement
 
 SMALL = ["--seeds", "1", "--fast", "--jobs", "1"]
 
@@ -22,6 +22,7 @@ def records(out):
     [
         (resolution, ["--factors", "4", "--variants", "fixed,random,learned", "--epochs", "1"]),
         (photons, ["--photons", "300", "--variants", "fixed,learned", "--epochs", "6"]),
+        (sensor_placement, ["--task", "digits", "--keep", "1/4,1/64"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -43,3 +44,5 @@ def test_sweep_runs_resumes_and_reports(module, arguments, tmp_path, capsys):
             assert record["camera"]["cost"]["photons"] > 0
         if module is resolution and record["variant"] != "none":
             assert record["camera"]["cost"]["n_samples"] == 3 * 8 * 8
+        if module is sensor_placement and record["variant"] != "none":
+            assert record["camera"]["cost"]["n_samples"] == {1 / 4: 196, 1 / 64: 12}[record["value"]]
