@@ -28,7 +28,7 @@ from physlayer.data import ImageSet
 from physlayer.training import Recipe, fit
 from tasks.blood_cells import TASK
 from tasks.blood_cells.kaggle import load_folder
-from tasks.blood_cells.networks import ConvolutionalNetwork
+from tasks.networks import ConvolutionalNetwork
 
 HEIGHT, WIDTH, BATCH = 60, 80, 64
 

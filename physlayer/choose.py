@@ -82,11 +82,7 @@ class _Choose(torch.autograd.Function):
     def forward(ctx, logits: Tensor, k: int, temperature: float) -> Tensor:
         ctx.save_for_backward(logits)
         ctx.k, ctx.temperature = k, temperature
-        # ties are broken by place, in an order that spreads them: never by a number added to the logits
-        order = ((torch.arange(logits.shape[-1], device=logits.device, dtype=torch.float64) * GOLDEN) % 1).argsort()
-        ranked = torch.sort(logits[..., order], dim=-1, descending=True, stable=True).indices
-        best = order[ranked[..., :k]]
-        return torch.zeros_like(logits).scatter_(-1, best, 1.0)
+        return torch.zeros_like(logits).scatter_(-1, _best(logits, k), 1.0)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -98,3 +94,14 @@ class _Choose(torch.autograd.Function):
         weight = soft * (1 - soft) / ctx.temperature
         mean = (weight * grad).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True).clamp(min=1e-30)
         return weight * (grad - mean), None, None
+
+
+def _best(logits: Tensor, k: int) -> Tensor:
+    """Indices of the ``k`` largest; ties are broken by place, in an order that spreads them."""
+    if k < logits.shape[-1] and not torch.compiler.is_compiling():
+        top = torch.topk(logits, k + 1, dim=-1)
+        if bool((top.values[..., k - 1] > top.values[..., k]).all()):  # no tie at the border: a third of the time
+            return top.indices[..., :k]
+    # never by a number added to the logits, which could overrule them
+    order = ((torch.arange(logits.shape[-1], device=logits.device, dtype=torch.float64) * GOLDEN) % 1).argsort()
+    return order[torch.sort(logits[..., order], dim=-1, descending=True, stable=True).indices[..., :k]]

@@ -18,16 +18,20 @@ class SensorPlacement(PhysicalLayer):
     r"""Read ``keep`` of the pixels and nothing of the others.
 
     .. math::
-        y = m \odot x, \qquad m = \mathrm{TopK}_k(\phi + g) \in \{0, 1\}^{H \times W}
+        y = m \odot (x - r), \qquad m = \mathrm{TopK}_k(\phi + g) \in \{0, 1\}^{H \times W}
 
     In ``train()`` the Gumbel noise :math:`g` is fresh for every image, so the network meets many masks; in ``eval()``
     there is none: exactly ``keep`` pixels, the same for all images and channels, and nothing of the others leaks.
+    With :math:`r` the mean scene, 0 is the best guess of a pixel that is not read; with 0 it looks like a black one,
+    and few places are harder to learn.
     Surrogate gradient: :func:`physlayer.choose.choose`.
 
     Args:
         logits: :math:`\phi`, ``(H, W)``, unit 1; ``nn.Parameter`` to learn the places, a plain 0/1 map with ``keep``
             ones for given places.
         keep: :math:`k`, pixels that are read.
+        reference: :math:`r`, with which a reading is compared, a number, ``(C, 1, 1)``, ``(H, W)`` or ``(C, H, W)``,
+            unit 1 (share of full scale).
         temperature: of the surrogate, unit 1. gumbel: ``False`` for no noise in ``train()``.
         noise_seed: of the Gumbel noise.
 
@@ -53,6 +57,7 @@ class SensorPlacement(PhysicalLayer):
         logits: Tensor | nn.Parameter,
         *,
         keep: int,
+        reference: float | Tensor | nn.Parameter = 0.0,
         temperature: float = 2.0,
         gumbel: bool = True,
         noise_seed: int = 0,
@@ -67,6 +72,7 @@ class SensorPlacement(PhysicalLayer):
         self.temperature = plain_number("temperature", temperature, 1e-3, 1e3)
         self.gumbel, self.noise = bool(gumbel), Noise(noise_seed)
         self.register_physical("logits", logits, unit="1")
+        self.register_physical("reference", reference, unit="1")
 
     def mask(self) -> Tensor:
         """The places of the hardware, zeros and ones, ``(H, W)``, detached."""
@@ -78,14 +84,14 @@ class SensorPlacement(PhysicalLayer):
             height, width = self.logits.shape
             raise ValueError(f"Expected images of {height}×{width} pixels, but got {x.shape[2]}×{x.shape[3]}.")
         noise = None
-        if self.training and self.gumbel and self.learned():
+        if self.training and self.gumbel and "logits" in self.learned():
             noise = self.noise.gumbel(x[:, 0])
         mask = choose(self.logits, self.keep, axes=2, temperature=self.temperature, gumbel=noise)
-        return x * (mask[:, None] if mask.ndim == 3 else mask)
+        return (x - self.sized("reference", x.shape)) * (mask[:, None] if mask.ndim == 3 else mask)
 
     def physical(self) -> dict[str, Tensor]:
         """The places of the hardware in place of the logits."""
-        return {"logits": self.mask()}
+        return super().physical() | {"logits": self.mask()}
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         return super().cost(shape) | {"n_samples": self.keep * math.prod(shape) // math.prod(shape[1:])}

@@ -40,6 +40,26 @@ def test_pixels_that_are_not_read_do_not_leak():
     assert torch.equal(layer(x), layer(changed))
 
 
+def test_readings_are_differences_from_the_reference_and_unread_pixels_stay_zero():
+    x, mean = torch.rand(2, 3, 6, 7), torch.rand(3, 6, 7)
+    for learned in (False, True):  # a learned reference alone draws no places
+        reference = nn.Parameter(mean.clone()) if learned else mean
+        layer = SensorPlacement(torch.eye(6, 7), keep=6, reference=reference).train()
+        assert torch.equal(layer(x), torch.eye(6, 7) * (x - mean))
+        assert torch.equal(layer.physical()["reference"], mean)
+    layer(x).sum().backward()
+    assert torch.equal(layer.free_parameter("reference").grad, -2 * torch.eye(6, 7).expand(3, 6, 7))
+
+
+def test_gradient_of_the_places_sees_light_above_the_reference():
+    """Where the scene is as the reference, reading it or not makes no difference."""
+    layer = SensorPlacement(nn.Parameter(torch.randn(4, 4)), keep=5, reference=0.5, gumbel=False)
+    layer(torch.full((2, 1, 4, 4), 0.5)).sum().backward()
+    assert not bool(layer.logits.grad.any())
+    layer(torch.rand(2, 1, 4, 4)).sum().backward()
+    assert bool(layer.logits.grad.any())
+
+
 def test_one_draw_follows_the_softmax_of_the_logits():
     """F6.2: .0871, .2369, .6439, .0321."""
     count = 200_000

@@ -12,20 +12,32 @@ from physlayer.data import ImageSet, TaskData
 from physlayer.sweep.grid import Point
 from physlayer.training import seeded
 
-__all__ = ["assemble", "camera_of", "point_of", "quantiles_of"]
+__all__ = ["assemble", "camera_of", "point_of", "quantiles_of", "scenes_of"]
 
-QUANTILE_SAMPLES = 200_000
+QUANTILE_SCENES, QUANTILE_SAMPLES = 256, 200_000
+SAMPLE_SCENES = 1024
 
 
 def point_of(config: dict, data: TaskData) -> Point:
     """What an arm may look at to build the camera of a run."""
 
-    @functools.cache
-    def quantile() -> object:  # only the arms that ask pay for the split
-        return quantiles_of(data.split(config["seed"])["train"], config["recipe"]["linear"])
+    linear = config["recipe"]["linear"]
 
-    generator = torch.Generator().manual_seed(config["seed"])
-    return Point(config["value"], tuple(data.pool.images.shape[1:]), lambda share: quantile()(share), generator)
+    @functools.cache
+    def train() -> ImageSet:  # only the arms that ask pay for the split
+        return data.split(config["seed"])["train"]
+
+    @functools.cache
+    def quantile() -> object:
+        return quantiles_of(train(), linear)
+
+    return Point(
+        value=config["value"],
+        shape=tuple(data.pool.images.shape[1:]),
+        quantile=lambda share: quantile()(share),
+        scenes=lambda: scenes_of(train(), linear),
+        generator=torch.Generator().manual_seed(config["seed"]),
+    )
 
 
 def assemble(task, config: dict, layers: list[nn.Module], data: TaskData) -> nn.Sequential:
@@ -50,6 +62,12 @@ def camera_of(model: nn.Sequential) -> nn.Sequential:
     return model[:-1]
 
 
+def scenes_of(images: ImageSet, linear: bool, most: int = SAMPLE_SCENES) -> Tensor:
+    """At most ``most`` of the images, ``(N, C, H, W)``, evenly over the set: the same ones every time."""
+    some = torch.linspace(0, len(images) - 1, min(len(images), most)).long()
+    return images.batch(some, linear=linear)
+
+
 def quantiles_of(images: ImageSet, linear: bool):
     """Per-channel quantiles of the training scenes, ``quantile(q) -> (C, 1, 1)``, from a fixed sample of pixels.
 
@@ -58,8 +76,7 @@ def quantiles_of(images: ImageSet, linear: bool):
 
     @functools.cache
     def pixels() -> Tensor:
-        some = torch.linspace(0, len(images) - 1, min(len(images), 256)).long()
-        values = images.batch(some, linear=linear).transpose(0, 1).flatten(1)
+        values = scenes_of(images, linear, QUANTILE_SCENES).transpose(0, 1).flatten(1)
         values = values[:, values.amax(0) > 0.02] if bool((values.amax(0) > 0.02).any()) else values
         return values[:, :: max(1, values.shape[1] // QUANTILE_SAMPLES)]
 

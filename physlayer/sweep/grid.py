@@ -22,12 +22,14 @@ class Point:
     Args:
         value: the swept value. shape: ``(C, H, W)`` of the scene.
         quantile: per-channel quantiles of the training scenes, ``quantile(q) -> (C, 1, 1)``, full scale.
+        scenes: a fixed sample of the training scenes, ``scenes() -> (N, C, H, W)``, full scale; read, do not write.
         generator: randomness of the camera's start.
     """
 
     value: float
     shape: tuple[int, int, int]
     quantile: Callable[[float], Tensor]
+    scenes: Callable[[], Tensor]
     generator: torch.Generator
 
 

@@ -204,10 +204,14 @@ def readings(material: Material, variant: Variant, scenes: Tensor) -> dict[float
 
 
 def saliency_maps(material: Material, scenes: Tensor, targets: Tensor) -> dict[str, np.ndarray]:
-    """Gradient (summed over channels) and Grad-CAM of the true class, ``(points, B, H, W)``, lowest seed."""
-    found: dict[str, list] = {"gradient": [], "grad_cam": []}
-    for variant, value in material.ends():
-        model = material.model(variant, material.members(variant, value)[0])
+    """Gradient (summed over channels) and Grad-CAM of the true class, ``(points, B, H, W)``, lowest seed.
+
+    A network without convolutions has no Grad-CAM; it is then left out.
+    """
+    models = [material.model(variant, material.members(variant, value)[0]) for variant, value in material.ends()]
+    convolutional = all(any(isinstance(module, nn.Conv2d) for module in model.modules()) for model in models)
+    found: dict[str, list] = {"gradient": [], "grad_cam": []} if convolutional else {"gradient": []}
+    for model in models:
         for method, maps in found.items():
             maps.append(saliency(model, scenes, targets, method=method).sum(1).detach().numpy())
     return {method: np.stack(maps) for method, maps in found.items()}

@@ -184,13 +184,14 @@ def saliency_figure(material: Material) -> Figure:
     points, maps, count = material.ends(), saliency_maps(material, scenes, targets), len(scenes)
     limits = {method: scale_of(found) for method, found in maps.items()}
     height = 0.78 * scenes.shape[2] / scenes.shape[3]
-    figure, grid = panels((len(points) + 1) * 2 * count, 2 * count, 0.78, height)
-    figure.set_size_inches(0.78 * 2 * count + 1.1, figure.get_figheight() + 0.6)  # names at the left, bars on top
+    methods, columns = list(maps), len(maps) * count
+    figure, grid = panels((len(points) + 1) * columns, columns, 0.78, height)
+    figure.set_size_inches(0.78 * columns + 1.1, figure.get_figheight() + 0.6)  # names at the left, bars on top
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
     pictures = {}
     for place, axes in enumerate(grid):
-        row, column = divmod(place, 2 * count)
-        method, image = ("gradient", column) if column < count else ("grad_cam", column - count)
+        row, column = divmod(place, columns)
+        method, image = methods[column // count], column % count
         bare(axes)
         if row == 0:
             axes.imshow(shown(scenes[image], material.linear), interpolation="nearest")
@@ -204,14 +205,12 @@ def saliency_figure(material: Material) -> Figure:
         if column == 0:
             text = "scene" if row == 0 else material.name(*points[row - 1])
             axes.set_ylabel(text, fontsize=6, rotation=0, ha="right", va="center")
-    for method, label in (
-        ("gradient", "gradient / (logit per full scale)"),
-        ("grad_cam", "Grad-CAM / logit"),
-    ):
-        part = [a for i, a in enumerate(grid) if (i % (2 * count) < count) == (method == "gradient")]
+    labels = {"gradient": "gradient / (logit per full scale)", "grad_cam": "Grad-CAM / logit"}
+    for number, method in enumerate(methods):
+        part = [a for i, a in enumerate(grid) if i % columns // count == number]
         bar = figure.colorbar(pictures[method], ax=part, location="top", aspect=30, shrink=0.8, pad=0.01,
                               extend="both" if method == "gradient" else "max")  # fmt: skip
-        bar.set_label(label, fontsize=7)
+        bar.set_label(labels[method], fontsize=7)
         bar.ax.tick_params(labelsize=6)
     return figure
 

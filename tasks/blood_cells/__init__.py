@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.training import Recipe
 from tasks.base import Options
+from tasks.networks import build_network
 
 __all__ = ["TASK", "BloodCells"]
 
@@ -55,11 +56,7 @@ class BloodCells:
 
     def network(self, name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
         """A fresh network by name."""
-        from tasks.blood_cells.networks import NETWORKS
-
-        if name not in NETWORKS:
-            raise ValueError(f"Expected network to be one of {', '.join(NETWORKS)}, but got {name!r}.")
-        return NETWORKS[name](shape[0], classes)
+        return build_network(name, shape, classes)
 
     def default_network(self, options: Options) -> str:
         """The small network for the phantom, the course-sized one for real images."""

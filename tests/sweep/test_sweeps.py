@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from physlayer.sweep import main
-from sweeps import cameras, hdr, kspace, photons, pixel_layout, quanta, resolution
+from sweeps import cameras, hdr, kspace, photons, pixel_layout, quanta, resolution, sensor_placement
 
 SAMPLES = {
     resolution: 3 * 8 * 8,
     cameras: 3 * 16 * 16,
     kspace: 3 * 32 * 8,
     pixel_layout: 3 * 64,
+    sensor_placement: 12,
 }  # of every arm: the constraint
 SMALL = ["--seeds", "1", "--fast", "--jobs", "1"]
 
@@ -33,6 +34,7 @@ def records(out):
         (cameras, ["--cameras", "4", "--variants", "fixed,learned", "--epochs", "1"]),
         (pixel_layout, ["--pixels", "64", "--variants", "fixed,log_polar,learned", "--epochs", "1"]),
         (kspace, ["--keep", "1/4", "--variants", "fixed,low_pass,random,learned", "--epochs", "1"]),
+        (sensor_placement, ["--task", "digits", "--keep", "1/64"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

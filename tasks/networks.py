@@ -1,11 +1,13 @@
-"""Networks for blood cells: one of the size of the course's basic network, and a larger one."""
+"""Networks that any task may use: convolutional ones of three sizes, and one that knows every pixel's place."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["NETWORKS", "ConvolutionalNetwork"]
+__all__ = ["NETWORKS", "ConvolutionalNetwork", "Perceptron", "build_network"]
 
 
 class ConvolutionalNetwork(nn.Module):
@@ -73,10 +75,54 @@ class ConvolutionalNetwork(nn.Module):
         return self.classifier(pooled)
 
 
+class Perceptron(nn.Module):
+    """Fully connected layers on all pixels: a weight per place, so it can use a few pixels that lie apart.
+
+    A convolutional network that ends in channel means knows what was seen, not where, and a lone pixel is no shape.
+    There is no batch norm between the layers: in training :class:`physlayer.SensorPlacement` shows every image
+    through other places, and statistics over those are not the ones of the places that are kept.
+
+    Args:
+        shape: ``(C, H, W)`` of the reading. classes: number of logits. widths: of the hidden layers.
+
+    Shape:
+        ``(B, C, H, W)`` to ``(B, classes)``.
+
+    Example:
+        >>> Perceptron((1, 28, 28), 10)(torch.rand(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(self, shape: tuple[int, int, int], classes: int, *, widths: tuple[int, ...] = (128, 64)):
+        super().__init__()
+        # the same rule of scale as above: the fewer pixels are read, the larger each becomes
+        layers: list[nn.Module] = [nn.BatchNorm2d(shape[0], affine=False), nn.Flatten()]
+        features = math.prod(shape)
+        for width in widths:
+            layers += [nn.Linear(features, width), nn.ReLU(inplace=True)]
+            features = width
+        self.layers = nn.Sequential(*layers, nn.Linear(features, classes))
+
+    def forward(self, reading: Tensor) -> Tensor:
+        return self.layers(reading)
+
+
 NETWORKS = {
-    "small": lambda channels, classes: ConvolutionalNetwork(
-        channels, classes, widths=(12, 24, 48), dropout=0.1, first_stride=2, maxima=True
+    "small": lambda shape, classes: ConvolutionalNetwork(
+        shape[0], classes, widths=(12, 24, 48), dropout=0.1, first_stride=2, maxima=True
     ),
-    "course": lambda channels, classes: ConvolutionalNetwork(channels, classes, widths=(16, 32, 64, 64)),
-    "large": lambda channels, classes: ConvolutionalNetwork(channels, classes, widths=(32, 64, 128, 128), depth=2),
+    "course": lambda shape, classes: ConvolutionalNetwork(shape[0], classes, widths=(16, 32, 64, 64)),
+    "large": lambda shape, classes: ConvolutionalNetwork(shape[0], classes, widths=(32, 64, 128, 128), depth=2),
+    "mlp": Perceptron,
 }
+
+
+def build_network(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """A fresh network by name, for readings ``(C, H, W)``.
+
+    Raises:
+        ValueError: if there is none of that name, with the names that exist.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"Expected network to be one of {', '.join(NETWORKS)}, but got {name!r}.")
+    return NETWORKS[name](shape, classes)

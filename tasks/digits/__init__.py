@@ -1,0 +1,124 @@
+"""Handwritten digits, ten classes, grey: an embedded set of 1797, or MNIST's original files from a folder.
+
+Embedded: the test part of *Optical Recognition of Handwritten Digits* (E. Alpaydin and C. Kaynak, 1998, UCI Machine
+Learning Repository, doi:10.24432/C50P49, CC BY 4.0), as scikit-learn ships it: 8×8 counts of inked pixels, 0…16.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from physlayer.data import ImageSet, TaskData, fingerprint, group_split
+from physlayer.training import Recipe
+from tasks.base import Options
+from tasks.networks import build_network
+
+__all__ = ["TASK", "Digits", "embedded_digits"]
+
+CLASSES = tuple("0123456789")
+SIZE = 28  # of the embedded images, as MNIST's
+INK_LEVELS = 16  # of the embedded images: counts of inked pixels in a block of 4×4
+TEST_FRACTION, SPLIT_SEED = 1 / 3, 1797  # of the embedded set, the same for everybody
+
+
+class Digits:
+    """The digit task: scikit-learn's small set by default, MNIST's folder with ``data``."""
+
+    name = "digits"
+
+    def load(self, options: Options) -> TaskData:
+        """Data for ``options``.
+
+        Raises:
+            ValueError: if sources are given: neither set says who wrote what, so there is nothing to check them with.
+        """
+        if options.groups is not None:
+            raise ValueError(
+                f"Expected no --groups for digits, but got {options.groups!r}; the files do not say who wrote them, "
+                "each image is its own source."
+            )
+        return self._load_real(options) if options.data is not None else self._load_embedded()
+
+    def _load_embedded(self) -> TaskData:
+        images, targets = embedded_digits(SIZE)
+        groups = np.array([f"digit_{number:04d}" for number in range(len(images))])
+        pool, test = group_split(targets, groups, TEST_FRACTION, SPLIT_SEED, class_names=CLASSES)
+        whole = ImageSet(images, targets, groups, "linear")
+        notes = (
+            f"Embedded real digits (Alpaydin and Kaynak 1998), 8×8 pixels upsampled to {SIZE}×{SIZE}: neighbouring "
+            "pixels say nearly the same, so numbers of pixels read are not comparable with MNIST.",
+            "The 13 writers are not told: every image counts as a source of its own, a writer may be in training and "
+            "test, and intervals hold for new images of these writers, not for new writers.",
+        )
+        return _task_data(whole.subset(pool), whole.subset(test), notes)
+
+    def _load_real(self, options: Options) -> TaskData:
+        from tasks.digits.idx import load_folder
+
+        parts = load_folder(options.data)
+        pool, test = (
+            ImageSet(
+                torch.from_numpy(images.copy())[:, None],
+                torch.from_numpy(labels.astype(np.int64)),
+                np.array([f"{name}_{number:05d}" for number in range(len(images))]),
+                "linear",  # grey is the share of a pixel that is inked, which is the light it sends back
+            )
+            for name, images, labels in (("train", *parts[:2]), ("t10k", *parts[2:]))
+        )
+        notes = (
+            f"Official split: {len(pool)} training images, {len(test)} test images.",
+            "The files do not say who wrote them: every image counts as a source of its own, and intervals hold for "
+            "new images, not for new writers.",
+        )
+        return _task_data(pool, test, notes)
+
+    def network(self, name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """A fresh network by name."""
+        return build_network(name, shape, classes)
+
+    def default_network(self, options: Options) -> str:
+        """The perceptron: digits are centred, and it can use pixels that lie apart."""
+        return "mlp"
+
+    def recipe(self, options: Options) -> Recipe:
+        """Many steps of a small network: the places of few sensors take longer to find than the weights."""
+        rates = {"lr": 2e-3, "lr_physics": 0.06, "batch_size": 64}  # tried with --development, down to three pixels
+        if options.data is not None:
+            return Recipe(epochs=2 if options.fast else 16, images_per_class=1000, validation_per_class=150, **rates)
+        return Recipe(epochs=8 if options.fast else 60, **rates)
+
+    def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """A small change of the lamp's brightness; no mirror images or turns, which make other digits."""
+        lamp = 1 + 0.2 * (torch.rand(len(images), 1, 1, 1, generator=generator).to(images.device) - 0.5)
+        return (images * lamp).clamp(0, 1)
+
+
+def embedded_digits(size: int) -> tuple[Tensor, Tensor]:
+    """scikit-learn's 1797 digits, ink as bright, upsampled bicubically to ``size``.
+
+    Returns:
+        Codes ``(1797, 1, size, size)``, uint8, linear light, and the digits, int64.
+
+    Example:
+        >>> images, targets = embedded_digits(28)
+        >>> images.shape, targets.bincount().tolist()
+        (torch.Size([1797, 1, 28, 28]), [178, 182, 177, 183, 181, 182, 181, 179, 174, 180])
+    """
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    ink = torch.from_numpy(found.images / INK_LEVELS)[:, None]
+    # double precision and 8-bit codes: the same images on every machine
+    smooth = F.interpolate(ink, size=(size, size), mode="bicubic", align_corners=False).clamp(0, 1)
+    return (255 * smooth).round().to(torch.uint8), torch.from_numpy(found.target.astype(np.int64))
+
+
+def _task_data(pool: ImageSet, test: ImageSet, notes: tuple[str, ...]) -> TaskData:
+    parts = [part for side in (pool, test) for part in (side.images, side.targets, side.groups, side.encoding)]
+    return TaskData("digits", CLASSES, pool, test, fingerprint(*parts, ",".join(CLASSES)), notes)
+
+
+TASK = Digits()
