@@ -265,9 +265,14 @@ def predict(
 
 
 def predict_exposures(
-    model: nn.Module, images: ImageSet, *, linear: bool = True, device: str | torch.device | None = None
+    model: nn.Module,
+    images: ImageSet,
+    *,
+    most: int = DRAWS,
+    linear: bool = True,
+    device: str | torch.device | None = None,
 ) -> Tensor:
-    """Logits of every exposure by which a model is judged, ``(D, N, K)``: five of noisy hardware, else one.
+    """Logits of every exposure by which a model is judged, ``(D, N, K)``: ``most`` of noisy hardware, else one.
 
     To average them would be a camera with as many times the photons: judge each, then average the scores.
 
@@ -278,7 +283,7 @@ def predict_exposures(
         >>> predict_exposures(nn.Sequential(Sensor(), nn.Flatten(), nn.Linear(16, 2)), images).shape
         torch.Size([5, 5, 2])
     """
-    draws = DRAWS if any(layer.noisy for _, layer in physical_layers(model)) else 1
+    draws = most if any(layer.noisy for _, layer in physical_layers(model)) else 1
     return torch.stack([predict(model, images, linear=linear, device=device, draw=draw) for draw in range(draws)])
 
 

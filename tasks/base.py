@@ -27,6 +27,7 @@ class Options:
         groups: CSV with the source of every file, or ``"content"``.
         skip_unreadable: leave unreadable files out, with a warning.
         drop_straddling: leave out test images whose source is also in the pool.
+        width: of the images, unit pixel; ``None`` for the task's own.
         development: let some training sources stand in for the test set (the sweep engine does it for all tasks).
     """
 
@@ -35,6 +36,7 @@ class Options:
     groups: str | None = None
     skip_unreadable: bool = False
     drop_straddling: bool = False
+    width: int | None = None
     development: bool = False
 
 

@@ -30,6 +30,7 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
         help=f"values to sweep: {EXAMPLES[sweep.scale]} (default {sweep.default})")  # fmt: skip
     add("--task", default="blood_cells", help="folder under tasks/ (default blood_cells)")
     add("--data", help="folder of the real data (default: the task's embedded data)")
+    add("--width", type=int, help="width of the images in pixels (default: the task's own)")
     add("--variants", default=",".join(sweep.chosen), metavar="LIST",
         help=f"arms to compare (default {','.join(sweep.chosen)}; {sweep.bound} is always run; "
              f"all: {','.join(v.name for v in sweep.variants)})")  # fmt: skip
@@ -101,7 +102,10 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     check_counts(args)
     out = writable_folder(args.out or Path("runs") / sweep.name)
     task = get_task(args.task)
-    options = Options(args.data, args.fast, args.groups, args.skip_unreadable, args.drop_straddling, args.development)
+    options = Options(
+        data=args.data, fast=args.fast, groups=args.groups, skip_unreadable=args.skip_unreadable,
+        drop_straddling=args.drop_straddling, width=args.width, development=args.development,
+    )  # fmt: skip
     data = task_data(args.task, options)
     for seed in seeds:
         data.split(seed)  # every seed must give a valid split before hours are spent on the first

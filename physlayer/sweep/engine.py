@@ -20,7 +20,7 @@ from physlayer.data import TaskData
 from physlayer.sweep.assemble import assemble, camera_of, point_of
 from physlayer.sweep.grid import Run, Sweep, Variant
 from physlayer.sweep.records import read_record, write_json
-from physlayer.training import Recipe, TrainingError, fit, predict_exposures
+from physlayer.training import DRAWS, Recipe, TrainingError, fit, predict_exposures
 
 __all__ = ["execute", "run_one"]
 
@@ -157,7 +157,9 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
     metrics, predicted = {}, {}
     for name in ("validation", "test"):  # the only place where test images meet a model, once per run
         part = splits[name]
-        logits = predict_exposures(model, part, linear=recipe.linear, device=settings["device"])
+        # validation has chosen already, on one exposure of each image; several would cost as much as the training
+        most = DRAWS if name == "test" else 1
+        logits = predict_exposures(model, part, most=most, linear=recipe.linear, device=settings["device"])
         draws = len(logits)
         probabilities = torch.softmax(logits.double(), 2).flatten(0, 1).numpy()
         targets, groups = np.tile(part.targets.numpy(), draws), np.tile(part.groups, draws)

@@ -21,9 +21,11 @@ __all__ = ["TASK", "BloodCells"]
 
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
 PHANTOM_POOL, PHANTOM_TEST, PHANTOM_SIZE = 2000, 1000, 32
+PHANTOM_SIZES = (16, 32, 64, 128)  # what its fine grid can be averaged to
 FAST_POOL, FAST_TEST = 400, 300
 POOL_SEED, TEST_SEED = 1, 2  # two seeds share no slide
 REAL_HEIGHT, REAL_WIDTH = 60, 80
+SMALLEST, LARGEST = 16, 320  # pixels along a row; Kaggle's images have 320
 
 
 class BloodCells:
@@ -35,19 +37,25 @@ class BloodCells:
         """Data for ``options``: rendered (and cached) in seconds, or decoded once from the folder."""
         if options.data is not None:
             return self._load_real(options)
+        size = PHANTOM_SIZE if options.width is None else options.width
+        if size not in PHANTOM_SIZES:
+            raise ValueError(f"Expected --width of the phantom to be 16, 32, 64 or 128 pixels, but got {size}.")
         pool_images, test_images = (FAST_POOL, FAST_TEST) if options.fast else (PHANTOM_POOL, PHANTOM_TEST)
-        pool = cached_phantom(pool_images, POOL_SEED, PHANTOM_SIZE)
-        test = cached_phantom(test_images, TEST_SEED, PHANTOM_SIZE)
-        note = f"Embedded phantom of stained smears, {PHANTOM_SIZE}×{PHANTOM_SIZE} pixels; no real cells."
+        pool = cached_phantom(pool_images, POOL_SEED, size)
+        test = cached_phantom(test_images, TEST_SEED, size)
+        note = f"Embedded phantom of stained smears, {size}×{size} pixels; no real cells."
         return _task_data(pool, test, CLASSES, (note,))
 
     def _load_real(self, options: Options) -> TaskData:
         from tasks.blood_cells.kaggle import load_folder
 
+        width = REAL_WIDTH if options.width is None else options.width
+        if not SMALLEST <= width <= LARGEST:
+            raise ValueError(f"Expected --width to be {SMALLEST} to {LARGEST} pixels, but got {width}.")
         pool, test, class_names, notes = load_folder(
             options.data,
-            height=REAL_HEIGHT,
-            width=REAL_WIDTH,
+            height=round(width * REAL_HEIGHT / REAL_WIDTH),
+            width=width,
             groups=options.groups,
             skip_unreadable=options.skip_unreadable,
             drop_straddling=options.drop_straddling,

@@ -33,8 +33,11 @@ class Digits:
         """Data for ``options``.
 
         Raises:
-            ValueError: if sources are given: neither set says who wrote what, so there is nothing to check them with.
+            ValueError: if sources are given (neither set says who wrote what, so there is nothing to check them
+                with), or another width.
         """
+        if options.width not in (None, SIZE):
+            raise ValueError(f"Expected no --width for digits, but got {options.width}; they have {SIZE} pixels.")
         if options.groups is not None:
             raise ValueError(
                 f"Expected no --groups for digits, but got {options.groups!r}; the files do not say who wrote them, "

@@ -116,6 +116,25 @@ def test_augmentation_is_seeded_and_stays_in_range():
     assert one.min() >= 0 and one.max() <= 1 and one.shape == images.shape
 
 
+def test_width_is_that_of_the_images_and_shares_slides_with_the_default(tmp_path):
+    folder = make_folder(tmp_path / "cells")
+    task = get_task("blood_cells")
+    small, whole = task.load(Options(fast=True, width=16)), task.load(Options(fast=True))
+    assert small.pool.images.shape[2:] == (16, 16) and small.fingerprint != whole.fingerprint
+    assert torch.equal(small.test.targets, whole.test.targets)
+    real = task.load(Options(data=str(folder), groups=str(folder / "groups.csv"), width=40))
+    assert real.pool.images.shape[1:] == (3, 30, 40)
+
+
+@pytest.mark.parametrize("width", [0, 20, 256])
+def test_width_that_the_task_does_not_have_ends_with_one_sentence(tmp_path, capsys, width):
+    assert main(SWEEP, "manual", ["--fast", "--width", str(width), "--out", str(tmp_path)]) == 2
+    assert "Expected --width of the phantom to be 16, 32, 64 or 128 pixels" in error_of(capsys)
+    folder = make_folder(tmp_path / "cells")
+    assert sweep(folder, tmp_path, "--width", str(width if width < 16 else 321)) == 2
+    assert "Expected --width to be 16 to 320 pixels" in error_of(capsys)
+
+
 @pytest.mark.parametrize("name", ["course", "small", "large"])
 def test_networks_give_four_logits_for_any_size(name):
     network = get_task("blood_cells").network(name, (3, 60, 80), 4)

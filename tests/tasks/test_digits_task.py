@@ -130,7 +130,11 @@ def test_labels_are_not_read_as_images(tmp_path):
 
 @pytest.mark.parametrize(
     ("more", "message"),
-    [(["--data", "no/such/folder"], "no/such/folder"), (["--groups", "content"], "Expected no --groups for digits")],
+    [
+        (["--data", "no/such/folder"], "no/such/folder"),
+        (["--groups", "content"], "Expected no --groups for digits"),
+        (["--width", "32"], "Expected no --width for digits, but got 32"),
+    ],
 )
 def test_what_the_task_cannot_do_ends_with_one_sentence(tmp_path, capsys, more, message):
     command = ["--task", "digits", "--fast", "--keep", "1/4", "--out", str(tmp_path), *more]
