@@ -49,11 +49,12 @@ def main() -> None:
         return nn.Parameter(torch.full(shape, value))
 
     per_channel = (channels, 1, 1)
+    widths = [nn.Parameter(0.1 * torch.randn(count, generator=generator)) for count in (rows, columns)]
     layers = {  # name: layer, and the reference that it is divided by
         "Sensor, exposure learned": (Sensor(12, exposure_photons=learned(10_000.0, *per_channel)), "poisson draw"),
         "Sensor, fixed, analogue": (Sensor(), "poisson draw"),
         "QuantaSensor, 7 frames": (QuantaSensor(7, exposure_photons=learned(1.25, *per_channel)), "binomial draw"),
-        "PixelLayout, widths learned": (PixelLayout(learned(0.0, rows), learned(0.0, columns)), "avg_pool2d"),
+        "PixelLayout, widths learned": (PixelLayout(*widths), "avg_pool2d"),
         "PixelLayout, fixed": (PixelLayout(torch.zeros(rows), torch.zeros(columns)), "avg_pool2d"),
         "PixelBinning, factor 4": (PixelBinning(4), "avg_pool2d"),
         "PowerLayout, 300 sites learned": (PowerLayout(nn.Parameter(grid_sites(15, 20))), "avg_pool2d"),

@@ -12,11 +12,9 @@ def coverage(low: Tensor, high: Tensor, size: int, *, circular: bool = False) ->
     r"""Share of each of ``size`` scene pixels that lies between ``low`` and ``high``, ``(n, size)``.
 
     .. math::
-        a_{ji} = C_i(h_j) - C_i(l_j), \qquad C_i(u) = \min(\max(u - i, 0), 1), \qquad
-        \frac{\partial C_i}{\partial u} = [i < u < i + 1]
+        a_{ji} = C_i(h_j) - C_i(l_j), \qquad C_i(u) = \min(\max(u - i, 0), 1)
 
-    At the border of two scene pixels the derivative is half of either's. Beyond the scene there is nothing, or the
-    scene again.
+    Beyond the scene there is nothing, or the scene again.
 
     Args:
         low, high: :math:`l, h`, ``(n,)``, positions, unit scene pixel. size: of the scene along the axis.
@@ -32,41 +30,75 @@ def coverage(low: Tensor, high: Tensor, size: int, *, circular: bool = False) ->
 
 def _covered(place: Tensor, size: int, circular: bool) -> Tensor:
     """Share of each scene pixel between 0 and ``place``; with a circular scene, how often it is passed."""
-    turns = (place.detach() / size).floor() if circular else torch.zeros_like(place)
+    turns = (place / size).floor() if circular else torch.zeros_like(place)
     along = (place - turns * size)[:, None] - torch.arange(size, device=place.device, dtype=place.dtype)
-    covered = along.detach().clamp(0, 1)
-    # clamp's own derivative would count both neighbours in full where an edge lies between two scene pixels
-    end = along == 1
-    if circular:  # place 0 also ends the last scene pixel of the turn before
-        end = end | (along == 1 - size)
-    slope = ((along > 0) & (along < 1)).to(place.dtype) + 0.5 * ((along == 0).to(place.dtype) + end.to(place.dtype))
-    return turns[:, None] + covered + (slope * along - (slope * along).detach())
+    return turns[:, None] + along.clamp(0, 1)
 
 
-def collect(x: Tensor, low: Tensor, high: Tensor, *, circular: bool = False) -> Tensor:
-    r"""Integrals of ``x`` along its last axis between ``low`` and ``high``, in scene pixels.
+def collect(x: Tensor, low: Tensor, high: Tensor, *, axis: int = -1, circular: bool = False) -> Tensor:
+    r"""Integrals of ``x`` along an axis between ``low`` and ``high``, in scene pixels.
 
     .. math::
         y_j = \int_{l_j}^{h_j} x(u)\,du = \sum_i a_{ji}\,x_i, \qquad
         \frac{\partial y_j}{\partial h_j} = x(h_j), \quad \frac{\partial y_j}{\partial l_j} = -x(l_j)
 
-    The scene is constant within a pixel, so with the :func:`coverage` :math:`a` values and gradients are exact.
+    The scene is constant within a pixel, so with the :func:`coverage` :math:`a` values and gradients are exact; at the
+    border of two scene pixels the derivative is the mean of both.
 
     Args:
-        x: ``(…, W)``. low, high: ``(n,)``, positions, unit scene pixel. circular: the scene goes on circularly.
+        x: ``(…, H, W)``. low, high: ``(n,)``, positions, unit scene pixel. axis: -1 or -2.
+        circular: the scene goes on circularly.
 
     Shape:
-        ``(…, W)`` to ``(…, n)``.
+        ``(…, H, W)`` to ``(…, H, n)``, or ``(…, n, W)`` along axis -2.
 
     Example:
-        >>> x = torch.tensor([1.0, 2.0, 4.0])
+        >>> x = torch.tensor([[1.0, 2.0, 4.0]])
         >>> collect(x, torch.tensor([0.0, 1.5]), torch.tensor([1.5, 3.0]))
-        tensor([2., 5.])
+        tensor([[2., 5.]])
         >>> collect(x, torch.tensor([2.0]), torch.tensor([4.0]), circular=True)
-        tensor([5.])
+        tensor([[5.]])
     """
-    with torch.autocast(x.device.type, enabled=False):  # half precision would lose the bits of a converter behind
-        return x @ coverage(low, high, x.shape[-1], circular=circular).to(x.dtype).T
+    return _Collect.apply(x, low, high, axis, circular)
+
+
+class _Collect(torch.autograd.Function):
+    """The light at the edges is all that their gradient needs: no product as large as the forward one."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, low: Tensor, high: Tensor, axis: int, circular: bool) -> Tensor:
+        shares = coverage(low, high, x.shape[axis], circular=circular).to(x.dtype)
+        ctx.save_for_backward(x if any(ctx.needs_input_grad[1:3]) else None, low, high, shares)
+        ctx.axis, ctx.circular = axis, circular
+        with torch.autocast(x.device.type, enabled=False):  # half precision would lose the bits of a converter behind
+            return x @ shares.T if axis == -1 else shares @ x
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad: Tensor):
+        x, low, high, shares = ctx.saved_tensors
+        axis, found = ctx.axis, [None, None, None]
+        with torch.autocast(grad.device.type, enabled=False):
+            if ctx.needs_input_grad[0]:
+                found[0] = grad @ shares if axis == -1 else shares.T @ grad
+            for place, (edge, sign) in enumerate(((low, -1.0), (high, 1.0)), start=1):
+                if ctx.needs_input_grad[place]:
+                    found[place] = sign * _slope(grad, x, edge, axis, ctx.circular).to(edge.dtype)
+        return *found, None, None
+
+
+def _slope(grad: Tensor, x: Tensor, place: Tensor, axis: int, circular: bool) -> Tensor:
+    """Gradient times the light at each place, summed: at the border of two scene pixels the mean of both."""
+    size, slope = x.shape[axis], 0.0
+    others = [dim for dim in range(-grad.ndim, 0) if dim != axis]
+    sides = [place.ceil() - 1, place.floor()]
+    if not torch.compiler.is_compiling() and torch.equal(*sides):  # no edge at a border, as soon as any has moved
+        sides = sides[:1]
+    for pixel in sides:
+        index = (pixel % size if circular else pixel.clamp(0, size - 1)).long()
+        light = x.index_select(axis, index).mul_(grad).sum(others) / len(sides)
+        slope = slope + (light if circular else light * ((pixel >= 0) & (pixel < size)))
+    return slope
 
 
 def collect_area(
@@ -83,6 +115,8 @@ def collect_area(
         tensor([[4., 4.],
                 [4., 4.]])
     """
-    across = collect(x, *columns, circular=circular)
-    with torch.autocast(x.device.type, enabled=False):
-        return coverage(*rows, x.shape[-2], circular=circular).to(x.dtype) @ across
+    axes = ((-2, rows), (-1, columns))
+    # the axis with fewer pixels first: it leaves less to do for the other
+    for axis, (low, high) in sorted(axes, key=lambda part: len(part[1][0])):
+        x = collect(x, low, high, axis=axis, circular=circular)
+    return x

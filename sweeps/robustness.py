@@ -96,20 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    levels, seeds = levels_of(args.noise, args.levels), parse_seeds(args.seeds)
-    check_counts(args)
-    out = writable_folder(args.out or Path("runs") / f"robustness_{args.noise}")
-    task, options = get_task(args.task), Options(args.data, args.fast, width=args.width)
-    data, recipe = task_data(args.task, options), task.recipe(options)
-    recipe = recipe if args.epochs is None else replace(recipe, epochs=args.epochs)
-    name = args.network or task.default_network(options)
-    for note in (*(["SMOKE RUN (--fast): the numbers mean little."] if args.fast else []), *data.notes):
-        print(note)
-    print(f"{len(levels)} levels × {len(seeds)} seeds, {recipe.epochs} epochs, records in {out}/records")
-    grid = robustness_grid(
-        data, lambda shape, classes: task.network(name, shape, classes), levels, recipe,
-        seeds=seeds, augment=task.augment, jobs=args.jobs, device=args.device, folder=out, progress=True,
-    )  # fmt: skip
+    grid, out = grid_of(args), folder_of(args)
     write_outputs(grid, out)
     for line in table_lines(grid):
         print(line)
@@ -117,6 +104,28 @@ def _run(args: argparse.Namespace) -> int:
         print(f"warning: {note}", file=sys.stderr)
     print(f"wrote robustness.csv, figure.png, curves.png in {out}")
     return 0
+
+
+def folder_of(args: argparse.Namespace) -> Path:
+    return writable_folder(args.out or Path("runs") / f"robustness_{args.noise}")
+
+
+def grid_of(args: argparse.Namespace) -> RobustnessGrid:
+    """The grid of the command line; trainings whose record is there are not repeated."""
+    levels, seeds = levels_of(args.noise, args.levels), parse_seeds(args.seeds)
+    check_counts(args)
+    out = folder_of(args)
+    task, options = get_task(args.task), Options(args.data, args.fast, width=args.width)
+    data, recipe = task_data(args.task, options), task.recipe(options)
+    recipe = recipe if args.epochs is None else replace(recipe, epochs=args.epochs)
+    name = args.network or task.default_network(options)
+    for note in (*(["SMOKE RUN (--fast): the numbers mean little."] if args.fast else []), *data.notes):
+        print(note)
+    print(f"{len(levels)} levels × {len(seeds)} seeds, {recipe.epochs} epochs, records in {out}/records")
+    return robustness_grid(
+        data, lambda shape, classes: task.network(name, shape, classes), levels, recipe,
+        seeds=seeds, augment=task.augment, jobs=args.jobs, device=args.device, folder=out, progress=True,
+    )  # fmt: skip
 
 
 def levels_of(noise: str, text: str | None) -> list[Level]:

@@ -26,12 +26,14 @@ def signal_to_noise_db(signal: torch.Tensor, reading: torch.Tensor) -> float:
 
 @pytest.mark.parametrize(("bits", "decibel"), [(1, 0.00), (2, 9.54), (4, 23.52), (8, 48.13)])
 def test_midtread_converter_reaches_the_signal_to_noise_of_uniform_light(bits, decibel):
+    """F5.1."""
     x = uniform(1, 1, 1000, 1000)
     assert signal_to_noise_db(x, BitDepth(bits).eval()(x)) == pytest.approx(decibel, abs=0.05)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_midrise_converter_gains_six_decibels_per_bit(bits):
+    """F5.1."""
     x = uniform(1, 1, 1000, 1000)
     reading = BitDepth(bits, convention="midrise").eval()(x)
     assert signal_to_noise_db(x, reading) == pytest.approx(6.0206 * bits, abs=0.05)
@@ -39,6 +41,7 @@ def test_midrise_converter_gains_six_decibels_per_bit(bits):
 
 @pytest.mark.parametrize(("bits", "decibel"), [(4, 25.31), (8, 49.79), (10, 61.90)])
 def test_full_scale_sine_approaches_its_textbook_signal_to_noise_from_below(bits, decibel):
+    """F5.2."""
     phase = torch.linspace(0, 2 * math.pi * 9973, 1_000_001, dtype=torch.float64)[:-1]
     x = (0.5 + 0.5 * torch.sin(phase)).view(1, 1, 1000, 1000)
     reading = BitDepth(bits, convention="midrise").double().eval()(x)
@@ -46,6 +49,7 @@ def test_full_scale_sine_approaches_its_textbook_signal_to_noise_from_below(bits
 
 
 def test_eight_bits_on_eight_bit_images_change_nothing():
+    """F5.3."""
     x = (torch.arange(256).float() / 255).view(1, 1, 16, 16)
     layer = BitDepth(8).eval()
     assert torch.equal(layer(x), x)
@@ -54,6 +58,7 @@ def test_eight_bits_on_eight_bit_images_change_nothing():
 
 @pytest.mark.parametrize("bits", range(1, 17))
 def test_converter_is_idempotent_and_uses_every_code_once(bits):
+    """F5.3."""
     layer = BitDepth(bits).eval()
     x = torch.linspace(0, 1, 2**17).view(1, 1, 256, 512)
     y = layer(x)
@@ -87,6 +92,7 @@ def test_course_weight_and_threshold_is_gain_and_negative_offset():
 
 
 def test_course_weight_of_zero_is_a_dead_pixel_and_one_step_is_one_bit():
+    """F5.6."""
     x = uniform(3, 1, 8, 8)
     assert BitDepth(4, gain=0.0).eval()(x).abs().sum() == 0
     assert len(BitDepth(4, gain=1 / 15).eval()(x).unique()) == 2

@@ -210,7 +210,7 @@ def test_shifts_beyond_the_border_have_exact_gradients():
 @pytest.mark.parametrize("circular", [False, True])
 def test_gradient_at_the_border_of_two_scene_pixels_is_the_mean_of_both(circular):
     """The derivative of an integral by its limit is the scene there; between two values, the mean of the slopes."""
-    x = torch.tensor([1.0, 3.0, 7.0, 2.0])
+    x = torch.tensor([[1.0, 3.0, 7.0, 2.0]])
     edge = torch.tensor([2.0, 2.5, 1.0], requires_grad=True)
     collect(x, torch.zeros(3), edge, circular=circular).sum().backward()
     assert edge.grad.tolist() == pytest.approx([(3 + 7) / 2, 7, (1 + 3) / 2])
