@@ -1,7 +1,7 @@
 """Make the figure and the tables of docs/bit_depth.md from the records of a sweep.
 
-    python docs/make_bit_depth.py --runs runs/bit_depth_blood_cells --srgb runs/bit_depth_blood_cells_srgb \\
-        --doubled runs/bit_depth_blood_cells_doubled
+    python docs/make_bit_depth.py --runs runs/bit_depth_blood_cells --half runs/bit_depth_blood_cells_16 \\
+        --srgb runs/bit_depth_blood_cells_srgb --doubled runs/bit_depth_blood_cells_64
 
 Nothing in the page between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->`` is written by hand.
 """
@@ -15,7 +15,6 @@ import numpy as np
 from pages import fill
 from tables import (
     DOCS,
-    NOT_YET,
     accuracy_table,
     contrast,
     contrast_table,
@@ -41,8 +40,9 @@ NAME = "bit_depth_blood_cells"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, required=True)
-    parser.add_argument("--srgb", type=Path)
-    parser.add_argument("--doubled", type=Path)
+    parser.add_argument("--half", type=Path, required=True, help="half the epochs: the controls and their partners")
+    parser.add_argument("--srgb", type=Path, required=True, help="on encoded values, half the epochs")
+    parser.add_argument("--doubled", type=Path, required=True, help="twice the epochs")
     args = parser.parse_args()
     records, test_set = load(args.runs)
     rows = summary_rows(records, test_set)
@@ -56,19 +56,26 @@ def main() -> None:
         "contrasts": contrast_table(SWEEP, scores, CONTRASTS),
         "clean": clean_table(scores, test_set),
         "frozen": frozen_table(scores),
-        "controls": control_table(scores, records),
-        "provenance": provenance_lines(records, test_set),
     }
-    parts |= {"srgb": NOT_YET, "doubled": NOT_YET, "longer": NOT_YET}
-    if args.srgb:
-        encoded, encoded_set = load(args.srgb)
-        parts["srgb"] = accuracy_table(SWEEP, summary_rows(encoded, encoded_set))
-        parts["srgb"] += "\n\n" + difference_table(SWEEP, paired_rows(encoded, encoded_set))
-    if args.doubled:
-        longer, longer_set = load(args.doubled)
-        parts["doubled"] = doubled_table(SWEEP, records, longer)
-        parts["longer"] = accuracy_table(SWEEP, summary_rows(longer, longer_set))
-        parts["longer"] += "\n\n" + contrast_table(SWEEP, judged(longer, longer_set), CONTRASTS)
+    half, half_set = load(args.half)
+    parts["controls accuracy"] = accuracy_table(SWEEP, summary_rows([r for r in half if is_control(r)], half_set))
+    parts["controls"] = control_table(judged(half, half_set), half)
+    encoded, encoded_set = load(args.srgb)
+    parts["srgb"] = accuracy_table(SWEEP, summary_rows(encoded, encoded_set))
+    parts["srgb"] += "\n\n" + difference_table(SWEEP, paired_rows(encoded, encoded_set))
+    doubled, doubled_set = load(args.doubled)
+    parts["half"], parts["doubled"] = doubled_table(SWEEP, half, records), doubled_table(SWEEP, records, doubled)
+    parts["longer"] = accuracy_table(SWEEP, summary_rows(doubled, doubled_set))
+    parts["longer"] += "\n\n" + contrast_table(SWEEP, judged(doubled, doubled_set), CONTRASTS)
+    parts["provenance"] = "\n\n".join(
+        f"{name}:\n\n{provenance_lines(*part)}"
+        for name, part in (
+            ("Main tables and figure", (records, test_set)),
+            ("Controls", (half, half_set)),
+            ("On encoded values", (encoded, encoded_set)),
+            ("Twice the epochs", (doubled, doubled_set)),
+        )
+    )
     fill(DOCS / "bit_depth.md", parts)
 
 
@@ -83,10 +90,19 @@ CONTRASTS = (  # chosen with the first runs at hand, so exploratory
     (("bit_budget", 1), ("fixed", 2)),
     (("bit_budget", 1), ("fixed", 8)),
     (("bit_budget", 1), ("bit_lattice", 1)),
-    (("bit_lattice", 1), ("bit_random", 1)),
     (("bit_budget", 2), ("bit_lattice", 2)),
     (("bit_budget", 1), ("none", None)),
 )
+
+
+CONTROLS = ("bit_random", "bit_budget_smooth", "bit_shuffled", "bit_inverse", "bit_translated")
+PARTNERS = ("fixed", "bit_budget", "bit_lattice", "none")
+
+
+def is_control(record: dict) -> bool:
+    """A control, or an arm of the same length that it is compared with, at one bit."""
+    arm = record["variant"].removesuffix("_retrained")
+    return arm in CONTROLS or (record["variant"] in PARTNERS and record["value"] in (1, None))
 
 
 def clean_table(scores: Judged, test_set: dict) -> str:
@@ -123,6 +139,8 @@ def control_table(scores: Judged, records: list[dict]) -> str:
             found = contrast(scores, (name, value), (partner, value))
             if found:
                 body.append([f"`{name}` − `{partner}`, {value:g} bit", found])
+        if found := contrast(scores, ("bit_lattice", value), ("bit_random", value)):
+            body.append([f"`bit_lattice` − `bit_random`, {value:g} bit", found])
         for name in ("bit_budget_smooth", "bit_translated", "bit_budget"):
             maps = [bit_map(r) for r in records if (r["variant"], r["value"]) == (name, value)]
             flat = sum(m is not None and m.std() == 0 for m in maps)

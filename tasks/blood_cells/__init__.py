@@ -74,7 +74,7 @@ class BloodCells:
         """Copies of one original add little: 400 images per class and epoch, drawn evenly over originals."""
         if options.data is not None:
             per_class = 100 if options.fast else 400
-            epochs = 2 if options.fast else 16
+            epochs = 2 if options.fast else 32
             return Recipe(epochs=epochs, images_per_class=per_class, validation_per_class=150, lr=3e-3, lr_physics=1e-2)
         return Recipe(epochs=3 if options.fast else 6, lr=8e-3, batch_size=64)
 
