@@ -17,6 +17,7 @@ from pages import fill
 from tables import (
     DOCS,
     accuracy_table,
+    contrast_table,
     difference_table,
     doubled_table,
     draw,
@@ -24,6 +25,8 @@ from tables import (
     provenance_lines,
 )
 
+from physlayer.sweep import Sweep
+from physlayer.sweep.judged import judged
 from physlayer.sweep.summary import paired_rows, summary_rows, write_summary
 
 
@@ -45,11 +48,23 @@ def main() -> None:
     parts = {
         f"accuracy{mark}": accuracy_table(sweep, rows),
         f"differences{mark}": difference_table(sweep, paired_rows(records, test_set, sweep.baseline)),
+        f"learned{mark}": contrast_table(sweep, judged(records, test_set), learned_against_others(sweep, records)),
         f"provenance{mark}": provenance_lines(records, test_set),
     }
     if args.doubled:
         parts[f"doubled{mark}"] = doubled_table(sweep, records, load(args.doubled)[0])
     fill(DOCS / f"{args.sweep}.md", parts)
+
+
+def learned_against_others(sweep: Sweep, records: list[dict]) -> tuple:
+    """Every pair of the learned arm with another one at the same value, but the baseline, which has its own table."""
+    points = sorted({(r["variant"], r["value"]) for r in records if not r["variant"].endswith("_retrained")},
+                    key=lambda point: (point[1] or 0, point[0]))  # fmt: skip
+    values = sorted({value for name, value in points if name == "learned"})
+    return tuple(
+        (("learned", value), (name, other)) for value in values for name, other in points
+        if name not in ("learned", sweep.baseline) and other in (value, None)
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from physlayer.budget import allocate
 from physlayer.camera import camera_cost, export_camera, physical_layers, reading_shape
 from physlayer.camera_array import CameraArray, lattice_shifts
 from physlayer.choose import choose
+from physlayer.choosing import ChoosingLayer
 from physlayer.color_weights import ColorWeights
 from physlayer.fourier import FourierSampling
 from physlayer.hdr import ExposureBracket, ExposureMosaic
@@ -35,6 +36,7 @@ __all__ = [
     "BitDepth",
     "Blur",
     "CameraArray",
+    "ChoosingLayer",
     "ColorWeights",
     "Exposure",
     "ExposureBracket",

@@ -7,10 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import plain_number
-from physlayer.choose import choose
-from physlayer.noise import Noise
+from physlayer.choosing import ChoosingLayer
 
 __all__ = ["FourierSampling", "centre", "equispaced", "to_image", "to_kspace"]
 
@@ -59,7 +56,7 @@ def equispaced(size: int, count: int, always_on: Tensor | None = None) -> Tensor
     return mask.index_fill(0, chosen, 1.0)
 
 
-class FourierSampling(PhysicalLayer):
+class FourierSampling(ChoosingLayer):
     r"""Measure ``keep`` columns (or points) of k-space and show the zero-filled image.
 
     .. math::
@@ -106,34 +103,11 @@ class FourierSampling(PhysicalLayer):
         super().__init__()
         if not isinstance(logits, Tensor) or logits.ndim not in (1, 2):
             raise ValueError("Expected logits to be (W,) for columns or (H, W) for points of k-space.")
-        always_on = torch.zeros(logits.shape) if always_on is None else always_on.to(torch.get_default_dtype())
-        if always_on.shape != logits.shape or not bool(((always_on == 0) | (always_on == 1)).all()):
-            raise ValueError(f"Expected always_on to hold zeros and ones of shape {tuple(logits.shape)}.")
-        self.keep = plain_number("keep", keep, 1, logits.numel(), whole=True)
-        self.always = int(always_on.sum())
-        if not self.always <= self.keep:
-            raise ValueError(f"Expected keep to be at least the {self.always} of always_on, but got {keep}.")
         if output not in OUTPUTS:
             raise ValueError(f"Expected output to be one of {OUTPUTS}, but got {output!r}.")
-        given = not isinstance(logits, nn.Parameter) and bool(((logits == 0) | (logits == 1)).all())
-        if given and int(logits.sum()) != self.keep:
-            raise ValueError(f"Expected logits to hold keep = {keep} ones, but got {int(logits.sum())}; change keep.")
         self.output = output
-        self.temperature = plain_number("temperature", temperature, 1e-3, 1e3)
-        self.gumbel, self.noise = bool(gumbel), Noise(noise_seed)
-        self.register_physical("logits", logits, unit="1")
-        self.register_buffer("always_on", always_on)
-
-    def mask(self, gumbel: Tensor | None = None) -> Tensor:
-        """What is measured, zeros and ones, of the shape of the logits (with a batch axis if ``gumbel`` has one)."""
-        free = self.keep - self.always
-        if free == 0:
-            return self.always_on + 0 * self.logits
-        # what is always on is no candidate: far below all others, whatever the logits
-        floor = self.logits.detach().amin() - 1e3
-        candidates = torch.where(self.always_on > 0, floor, self.logits)
-        return self.always_on + choose(
-            candidates, free, axes=self.logits.ndim, temperature=self.temperature, gumbel=gumbel
+        self.register_choice(
+            logits, keep, always_on=always_on, temperature=temperature, gumbel=gumbel, noise_seed=noise_seed
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -143,17 +117,10 @@ class FourierSampling(PhysicalLayer):
                 f"Expected logits to have the shape of k-space, but got {tuple(self.logits.shape)} for images of "
                 f"{x.shape[2]}×{x.shape[3]}."
             )
-        noise = None
-        if self.training and self.gumbel and self.learned():
-            noise = self.noise.gumbel(x[:, 0, 0] if self.logits.ndim == 1 else x[:, 0])
-        mask = self.mask(noise)
-        mask = mask if noise is None else mask.reshape(len(x), 1, *((1,) * (2 - self.logits.ndim)), *self.logits.shape)
-        image = to_image(mask * to_kspace(x))
+        masks = self.masks(x)
+        masks = masks.reshape(len(masks), 1, *((1,) * (2 - self.logits.ndim)), *self.logits.shape)
+        image = to_image(masks * to_kspace(x))
         return image.abs() if self.output == "magnitude" else torch.cat([image.real, image.imag], 1)
-
-    def physical(self) -> dict[str, Tensor]:
-        """The measured places in place of the logits."""
-        return {"logits": self.mask().detach()}
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         return (2 * shape[0] if self.output == "complex" else shape[0]), *shape[1:]
@@ -164,5 +131,4 @@ class FourierSampling(PhysicalLayer):
         return super().cost(shape) | {"n_samples": 2 * measured if self.output == "complex" else measured}
 
     def settings(self) -> dict:
-        names = ("keep", "output", "temperature", "gumbel")
-        return {name: getattr(self, name) for name in names} | {"always_on": self.always}
+        return super().settings() | {"output": self.output}

@@ -6,15 +6,12 @@ import math
 
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import plain_number
-from physlayer.choose import choose
-from physlayer.noise import Noise
+from physlayer.choosing import ChoosingLayer
 
 __all__ = ["SensorPlacement"]
 
 
-class SensorPlacement(PhysicalLayer):
+class SensorPlacement(ChoosingLayer):
     r"""Read ``keep`` of the pixels and nothing of the others.
 
     .. math::
@@ -65,36 +62,15 @@ class SensorPlacement(PhysicalLayer):
         super().__init__()
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             raise ValueError("Expected logits to be a map (H, W), one number per pixel; use 0.5 * torch.randn(H, W).")
-        self.keep = plain_number("keep", keep, 1, logits.numel(), whole=True)
-        given = not isinstance(logits, nn.Parameter) and bool(((logits == 0) | (logits == 1)).all())
-        if given and int(logits.sum()) != self.keep:
-            raise ValueError(f"Expected logits to hold keep = {keep} ones, but got {int(logits.sum())}; change keep.")
-        self.temperature = plain_number("temperature", temperature, 1e-3, 1e3)
-        self.gumbel, self.noise = bool(gumbel), Noise(noise_seed)
-        self.register_physical("logits", logits, unit="1")
+        self.register_choice(logits, keep, temperature=temperature, gumbel=gumbel, noise_seed=noise_seed)
         self.register_physical("reference", reference, unit="1")
-
-    def mask(self) -> Tensor:
-        """The places of the hardware, zeros and ones, ``(H, W)``, detached."""
-        return choose(self.logits.detach(), self.keep, axes=2)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         if tuple(x.shape[2:]) != tuple(self.logits.shape):
             height, width = self.logits.shape
             raise ValueError(f"Expected images of {height}×{width} pixels, but got {x.shape[2]}×{x.shape[3]}.")
-        noise = None
-        if self.training and self.gumbel and "logits" in self.learned():
-            noise = self.noise.gumbel(x[:, 0])
-        mask = choose(self.logits, self.keep, axes=2, temperature=self.temperature, gumbel=noise)
-        return (x - self.sized("reference", x.shape)) * (mask[:, None] if mask.ndim == 3 else mask)
-
-    def physical(self) -> dict[str, Tensor]:
-        """The places of the hardware in place of the logits."""
-        return super().physical() | {"logits": self.mask()}
+        return (x - self.sized("reference", x.shape)) * self.masks(x)[:, None]
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         return super().cost(shape) | {"n_samples": self.keep * math.prod(shape) // math.prod(shape[1:])}
-
-    def settings(self) -> dict:
-        return {"keep": self.keep, "temperature": self.temperature, "gumbel": self.gumbel}

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.base import PhysicalLayer
 from physlayer.checks import plain_number
-from physlayer.choose import choose
-from physlayer.noise import Noise
+from physlayer.choosing import ChoosingLayer
 
 __all__ = ["ProjectionSampling", "backproject", "project", "ram_lak"]
 
@@ -99,7 +97,7 @@ def ram_lak(length: int) -> Tensor:
     return torch.fft.rfft(kernel).real
 
 
-class ProjectionSampling(PhysicalLayer):
+class ProjectionSampling(ChoosingLayer):
     r"""Parallel-beam scanner with chosen, weighted views and filtered back-projection.
 
     .. math::
@@ -117,7 +115,7 @@ class ProjectionSampling(PhysicalLayer):
         logits: ``(V,)``, which views to take, with ``keep``; ``None`` takes all.
         keep: views that are taken.
         output: ``"image"``, or ``"sinogram"`` ``(B, C, V, N)`` before filtering.
-        noise_seed: of the Gumbel noise of learned ``logits`` in ``train()``.
+        temperature, gumbel, noise_seed: as in :class:`physlayer.SensorPlacement`.
 
     Shape:
         ``(B, C, N, N)`` to the same, or to ``(B, C, V, N)``.
@@ -143,6 +141,8 @@ class ProjectionSampling(PhysicalLayer):
         logits: Tensor | nn.Parameter | None = None,
         keep: int | None = None,
         output: str = "image",
+        temperature: float = 2.0,
+        gumbel: bool = True,
         noise_seed: int = 0,
     ):
         super().__init__()
@@ -156,33 +156,23 @@ class ProjectionSampling(PhysicalLayer):
                 raise ValueError(f"Expected {name} to be ({self.views},), but got {tuple(value.shape)}.")
         if isinstance(filter_gain, Tensor) and filter_gain.ndim > 1:
             raise ValueError(f"Expected filter_gain to be (n,), but got {tuple(filter_gain.shape)}.")
-        self.output, self.noise = output, Noise(noise_seed)
-        self.keep = self.views if keep is None else plain_number("keep", keep, 1, self.views, whole=True)
+        self.output, self.keep = output, self.views
         self.register_physical("weights", weights, unit="1", low=0.0, logarithmic=True)
         self.register_physical("filter_gain", filter_gain, unit="1", low=0.0, logarithmic=True)
         if logits is not None:
-            self.register_physical("logits", logits, unit="1")
+            self.register_choice(logits, keep, temperature=temperature, gumbel=gumbel, noise_seed=noise_seed)
 
     def angles(self) -> Tensor:
         """All candidate angles, ``(V,)``, radians."""
         return torch.arange(self.views, device=self.weights.device, dtype=self.weights.dtype) * math.pi / self.views
 
-    def mask(self, gumbel: Tensor | None = None) -> Tensor:
-        """Views that are taken, zeros and ones, ``(V,)`` (or ``(B, V)`` with Gumbel noise)."""
-        if "logits" not in self.quantities:
-            return torch.ones(self.views, device=self.weights.device, dtype=self.weights.dtype)
-        return choose(self.logits, self.keep, gumbel=gumbel)
-
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         if x.shape[2] != x.shape[3]:
             raise ValueError(f"Expected square images, but got {x.shape[2]}×{x.shape[3]}; pad them.")
-        noise = None
-        if self.training and "logits" in self.learned():
-            noise = self.noise.gumbel(x.new_empty(len(x), self.views))
-        taken = self.mask(noise).to(x.dtype)
-        taken = taken.view(-1 if taken.ndim == 2 else 1, 1, self.views, 1)
-        sinogram = taken * self.weights.to(x.dtype).reshape(-1, 1) * project(x, self.angles())
+        sinogram = self.weights.to(x.dtype).reshape(-1, 1) * project(x, self.angles())
+        if "logits" in self.quantities:
+            sinogram = sinogram * self.masks(x).to(x.dtype)[:, None, :, None]
         if self.output == "sinogram":
             return sinogram
         return backproject(self.filtered(sinogram), self.angles()) * math.pi / self.keep
@@ -196,11 +186,6 @@ class ProjectionSampling(PhysicalLayer):
         gain = F.interpolate(gain, size=len(ramp), mode="linear", align_corners=True).flatten()
         return torch.fft.irfft(torch.fft.rfft(sinogram, n=length) * ramp * gain, n=length)[..., :size]
 
-    def physical(self) -> dict[str, Tensor]:
-        """As the base class, with the views that are taken in place of the logits."""
-        values = super().physical()
-        return values | ({"logits": self.mask().detach()} if "logits" in values else {})
-
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         return shape if self.output == "image" else (shape[0], self.views, shape[2])
 
@@ -211,4 +196,5 @@ class ProjectionSampling(PhysicalLayer):
         return super().cost(shape) | {"n_samples": samples, "rays": measured, "views": self.keep}
 
     def settings(self) -> dict:
-        return {"views": self.views, "keep": self.keep, "output": self.output}
+        choice = super().settings() if "logits" in self.quantities else {}
+        return choice | {"views": self.views, "output": self.output}

@@ -51,7 +51,7 @@ def test_exactly_keep_places_are_measured_in_both_modes(shape):
     layer = FourierSampling(nn.Parameter(torch.randn(shape)), keep=40 if len(shape) == 2 else 5, always_on=on)
     assert int(layer.mask().sum()) == layer.keep and bool((layer.mask()[on > 0] == 1).all())
     noise = layer.noise.gumbel(torch.zeros(6, *shape))
-    masks = layer.mask(noise)
+    masks = layer.drawn(noise)
     assert (masks.flatten(1).sum(1) == layer.keep).all() and bool((masks[:, on > 0] == 1).all())
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from physlayer import SensorPlacement, choose, seed_noise
+from physlayer import ProjectionSampling, SensorPlacement, choose, seed_noise
 from physlayer.choose import inclusion
 from physlayer.fourier import FourierSampling, centre
 from physlayer.noise import Noise
@@ -159,3 +159,27 @@ def test_ties_never_overrule_the_logits():
         free = torch.where(layer.always_on > 0, -torch.inf, logits)
         expected = layer.always_on.index_fill(0, free.topk(4).indices, 1.0)
         assert torch.equal(layer.mask(), expected)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda given: SensorPlacement(given.view(2, 4), keep=3),
+        lambda given: FourierSampling(given, keep=3),
+        lambda given: ProjectionSampling(8, logits=given, keep=3),
+    ],
+)
+def test_given_choice_of_every_layer_must_hold_its_budget(build):
+    with pytest.raises(ValueError, match="Expected logits to hold keep = 3 ones, but got 4"):
+        build(torch.tensor([1.0, 0, 1, 0, 1, 0, 1, 0]))
+    given = torch.tensor([1.0, 0, 1, 0, 1, 0, 0, 0])
+    assert torch.equal(build(given).mask().flatten(), given)
+
+
+def test_views_are_drawn_anew_for_every_image_in_training_unless_told_otherwise():
+    x = torch.rand(1, 1, 8, 8).expand(16, 1, 8, 8)
+    for gumbel in (True, False):
+        layer = ProjectionSampling(9, logits=nn.Parameter(torch.zeros(9)), keep=2, gumbel=gumbel, output="sinogram")
+        taken = layer(x).detach().abs().sum((1, 3)) > 0
+        assert (taken.sum(1) == 2).all()
+        assert (len(taken.unique(dim=0)) > 1) is gumbel
