@@ -70,8 +70,13 @@ class ChoosingLayer(PhysicalLayer):
         self.always = 0 if always_on is None else int(always_on.sum())
         if self.always > self.keep:
             raise ValueError(f"Expected keep to be at least the {self.always} of always_on, but got {keep}.")
-        if not isinstance(logits, nn.Parameter) and _is_map(logits) and int(logits.sum()) != self.keep:
-            raise ValueError(f"Expected logits to hold keep = {keep} ones, but got {int(logits.sum())}; change keep.")
+        if not isinstance(logits, nn.Parameter) and _is_map(logits):
+            if int(logits.sum()) != self.keep:
+                raise ValueError(
+                    f"Expected logits to hold keep = {keep} ones, but got {int(logits.sum())}; change keep."
+                )
+            if always_on is not None and bool((always_on > logits).any()):
+                raise ValueError("Expected logits to hold a one wherever always_on does, but got a zero; give both.")
         self.temperature = plain_number("temperature", temperature, 1e-3, 1e3)
         self.gumbel, self.noise = bool(gumbel), Noise(noise_seed)
         self.register_physical("logits", logits, unit="1")
