@@ -64,7 +64,7 @@ class ChoosingLayer(PhysicalLayer):
         """
         self.keep = plain_number("keep", keep, 1, logits.numel(), whole=True)
         if always_on is not None:
-            always_on = always_on.to(torch.get_default_dtype())
+            always_on = torch.as_tensor(always_on).to(torch.get_default_dtype())
             if always_on.shape != logits.shape or not _is_map(always_on):
                 raise ValueError(f"Expected always_on to hold zeros and ones of shape {tuple(logits.shape)}.")
         self.always = 0 if always_on is None else int(always_on.sum())
