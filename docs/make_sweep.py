@@ -18,6 +18,7 @@ from tables import (
     DOCS,
     accuracy_table,
     contrast_table,
+    cost_table,
     difference_table,
     doubled_table,
     draw,
@@ -49,6 +50,7 @@ def main() -> None:
         f"accuracy{mark}": accuracy_table(sweep, rows),
         f"differences{mark}": difference_table(sweep, paired_rows(records, test_set, sweep.baseline)),
         f"learned{mark}": contrast_table(sweep, judged(records, test_set), learned_against_others(sweep, records)),
+        f"cost{mark}": cost_table(sweep, records),
         f"provenance{mark}": provenance_lines(records, test_set),
     }
     if args.doubled:

@@ -87,6 +87,23 @@ def difference_table(sweep: Sweep, differences: list[dict]) -> str:
     return table(header, body)
 
 
+COSTS = {"photons": "photons", "bits_per_image": "bits", "n_samples": "samples"}
+
+
+def cost_table(sweep: Sweep, records: list[dict]) -> str:
+    """What one image costs each arm, mean over seeds: learning may buy accuracy with light."""
+    body, swept = [], [r for r in records if r["value"] is not None and not r["variant"].endswith("_retrained")]
+    values = sorted({r["value"] for r in swept})
+    for name in in_order(sweep, {r["variant"] for r in swept}):
+        cells = []
+        for value in values:
+            costs = [r["camera"]["cost"] for r in swept if (r["variant"], r["value"]) == (name, value)]
+            known = [key for key in COSTS if costs and all(key in cost for cost in costs)]
+            cells.append("; ".join(f"{np.mean([c[key] for c in costs]):,.0f} {COSTS[key]}" for key in known) or "–")
+        body.append([f"`{name}`", *cells])
+    return table(["cost of one image", *(shown(sweep, value) for value in values)], body)
+
+
 def contrast(scores: Judged, one: tuple, other: tuple) -> str | None:
     """First point minus second, on the seeds that both have."""
     d = scores.difference(one, other)

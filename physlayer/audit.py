@@ -25,12 +25,17 @@ def parameter_groups(
         lr: rate of the network. lr_physics: rate of the physical parameters. weight_decay: of the network
             only; ``None`` leaves it to the optimiser.
 
+    Raises:
+        TypeError: if ``model`` is no module, such as ``model.parameters()``.
+
     Example:
         >>> from physlayer import BitDepth
         >>> model = nn.Sequential(BitDepth(2, gain=nn.Parameter(torch.tensor(1.0))), nn.Conv2d(3, 4, 3))
         >>> [(group["name"], len(group["params"]), group["lr"]) for group in parameter_groups(model)]
         [('physics', 1, 0.01), ('network', 2, 0.001)]
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"Expected model to be the nn.Module itself, but got {type(model).__name__}; pass the model.")
     physics = {id(p): p for _, layer in physical_layers(model) for p in layer.parameters()}
     network = [p for p in model.parameters() if id(p) not in physics and p.requires_grad]
     trained = [p for p in physics.values() if p.requires_grad]
@@ -100,7 +105,7 @@ class MovementAudit:
         >>> model = nn.Sequential(BitDepth(2, gain=nn.Parameter(torch.tensor(1.0))))
         >>> audit = MovementAudit(model)
         >>> print(audit.sentence(model))
-        0.gain did not move: 1 at the start, 1 now; check lr_physics and audit_gradients(model).
+        0.gain did not move: 1 at the start, 1 now; check lr_physics and audit_gradients(model, optimizer).
     """
 
     def __init__(self, model: nn.Module, *, least: float = 1e-3):
@@ -123,7 +128,7 @@ class MovementAudit:
         """One line per quantity that is frozen, unregistered or did not move; empty only if all is well."""
         lines = [
             f"{name} did not move: {m.start:g} at the start, {m.end:g} now; "
-            "check lr_physics and audit_gradients(model)."
+            "check lr_physics and audit_gradients(model, optimizer)."
             for name, m in self.report(model).items()
             if not m.moved
         ]

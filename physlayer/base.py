@@ -127,6 +127,26 @@ class PhysicalLayer(nn.Module):
         if math.isfinite(low) or math.isfinite(high):
             parametrize.register_parametrization(self, name, bound)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """A fixed quantity may be set again, to a value that the constructor would take."""
+        quantity = self.__dict__.get("quantities", {}).get(name)
+        if quantity is not None and name in self._buffers:
+            value = self._checked(quantity, value)
+        super().__setattr__(name, value)
+
+    def _checked(self, quantity: Quantity, value: object) -> Tensor:
+        old, name = self._buffers[quantity.name], quantity.name
+        if isinstance(value, nn.Parameter):
+            raise TypeError(f"Expected {name} to stay fixed, but got an nn.Parameter; build the layer with it instead.")
+        if isinstance(value, bool) or not isinstance(value, int | float | Tensor):
+            raise TypeError(f"Expected {name} to be a number or tensor, but got {type(value).__name__}.")
+        new = value if isinstance(value, Tensor) else torch.full_like(old, float(value))
+        inside = (new >= quantity.low) & (new <= quantity.high)
+        if not torch.compiler.is_compiling() and not bool((inside & torch.isfinite(new)).all()):
+            span = f"[{quantity.low:g}, {quantity.high:g}] {quantity.unit}"
+            raise ValueError(f"Expected {name} to lie in {span}, but got {_summary(new)}.")
+        return new
+
     def learned(self) -> tuple[str, ...]:
         """Names of the quantities that are learned."""
         own = dict(self.named_parameters(recurse=True))

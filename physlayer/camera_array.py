@@ -56,7 +56,7 @@ class CameraArray(PhysicalLayer):
         ``(B, C, H, W)`` to ``(B, n C, H', W')``, the channels of a camera beside each other.
 
     References:
-        Papoulis 1977, doi:10.1109/TCS.1977.1084284; Robinson & Milanfar 2006, doi:10.1109/TIP.2006.873439.
+        Papoulis 1977, doi:10.1109/TCS.1977.1084284; Robinson & Milanfar 2006, doi:10.1109/TIP.2006.871079.
 
     Example:
         >>> CameraArray(lattice_shifts(4), factor=2)(torch.rand(1, 3, 8, 8)).shape
@@ -80,6 +80,8 @@ class CameraArray(PhysicalLayer):
         self.share_aperture = bool(share_aperture)
         if isinstance(fill_factor, Tensor) and fill_factor.numel() != 1:
             raise ValueError(f"Expected fill_factor to be one number, but got shape {tuple(fill_factor.shape)}.")
+        if not isinstance(fill_factor, nn.Parameter) and float(fill_factor) < 1e-4:
+            raise ValueError(f"Expected fill_factor to be at least 1e-4, but got {float(fill_factor):g}.")
         self.register_physical("shifts", shifts, unit="camera pixel")
         self.register_physical("fill_factor", fill_factor, unit="1", low=0.0, high=1.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 __all__ = ["IMAGES", "Accepts", "check_images", "plain_number"]
 
 LIMIT = 16.0  # full scales: far above any exposure, far below 8-bit codes
+NORMALISED = -0.5  # full scales: noise seldom goes further below 0
 SAMPLE = 4096  # values looked at per training step: enough to see 0…255 codes or a NaN batch, about 20 µs
 
 
@@ -99,9 +101,26 @@ def check_images(x: Tensor, name: str = "x", *, full: bool = False, accepts: Acc
     if not (low > -float("inf") and high < float("inf")):  # also false for NaN
         raise ValueError(f"Expected {name} to be finite, but got NaN or infinity.")
     if low < accepts.low or high > accepts.high:
-        fix = "divide 8-bit codes by 255" if high > LIMIT else f"values must lie in {accepts.low:g}…{accepts.high:g}"
+        fix = f"values must lie in {accepts.low:g}…{accepts.high:g}"
+        if high > LIMIT:
+            fix = "divide 8-bit codes by 255"
+        elif low < accepts.low == 0:
+            fix = "light is not negative: put any Normalize behind the camera"
         raise ValueError(
             f"Expected {name} to hold intensities in 0…1 of full scale, but got values from {low:g} to {high:g}; {fix}."
+        )
+    if low < NORMALISED and not x.is_complex():
+        _warn_if_normalised(seen, name)
+
+
+def _warn_if_normalised(seen: Tensor, name: str) -> None:
+    """Noise and differences may leave a reading below 0; a mean near 0 is the mark of a Normalize."""
+    below = float((seen < 0).float().mean())
+    if below > 0.4 and float(seen.mean()) < 0.25:
+        warnings.warn(
+            f"Expected {name} to hold intensities in 0…1, but got {below:.0%} below 0, as a Normalize leaves them; "
+            "put it behind the camera.",
+            stacklevel=4,
         )
 
 

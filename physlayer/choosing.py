@@ -64,14 +64,19 @@ class ChoosingLayer(PhysicalLayer):
         """
         self.keep = plain_number("keep", keep, 1, logits.numel(), whole=True)
         if always_on is not None:
-            always_on = always_on.to(torch.get_default_dtype())
+            always_on = torch.as_tensor(always_on).to(torch.get_default_dtype())
             if always_on.shape != logits.shape or not _is_map(always_on):
                 raise ValueError(f"Expected always_on to hold zeros and ones of shape {tuple(logits.shape)}.")
         self.always = 0 if always_on is None else int(always_on.sum())
         if self.always > self.keep:
             raise ValueError(f"Expected keep to be at least the {self.always} of always_on, but got {keep}.")
-        if not isinstance(logits, nn.Parameter) and _is_map(logits) and int(logits.sum()) != self.keep:
-            raise ValueError(f"Expected logits to hold keep = {keep} ones, but got {int(logits.sum())}; change keep.")
+        if not isinstance(logits, nn.Parameter) and _is_map(logits):
+            if int(logits.sum()) != self.keep:
+                raise ValueError(
+                    f"Expected logits to hold keep = {keep} ones, but got {int(logits.sum())}; change keep."
+                )
+            if always_on is not None and bool((always_on > logits).any()):
+                raise ValueError("Expected logits to hold a one wherever always_on does, but got a zero; give both.")
         self.temperature = plain_number("temperature", temperature, 1e-3, 1e3)
         self.gumbel, self.noise = bool(gumbel), Noise(noise_seed)
         self.register_physical("logits", logits, unit="1")

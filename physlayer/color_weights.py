@@ -11,7 +11,12 @@ from physlayer.base import PhysicalLayer
 
 __all__ = ["ColorWeights"]
 
-CONSTRAINTS = {"non_negative": 0.0, "free": -math.inf, "simplex": 0.0}  # with the smallest weight of each
+CONSTRAINTS = {  # with the range of a weight
+    "non_negative": (0.0, math.inf),
+    "filter": (0.0, 1.0),
+    "free": (-math.inf, math.inf),
+    "simplex": (0.0, math.inf),
+}
 
 
 class ColorWeights(PhysicalLayer):
@@ -22,8 +27,9 @@ class ColorWeights(PhysicalLayer):
     Args:
         weights: :math:`w`, ``(K, C)``, or ``(K, C, H, W)`` for weights of each pixel, unit 1; ``nn.Parameter`` learns
             them (start above 0 unless they are free).
-        constraint: ``"non_negative"`` (light cannot be taken away), ``"free"`` (a digital sum), or ``"simplex"``:
-            non-negative, and divided by :math:`\sum_c w_{kc}`, so that white stays white.
+        constraint: ``"non_negative"`` (light cannot be subtracted), ``"filter"`` (0…1, a filter before a sensor),
+            ``"free"`` (a digital sum), or ``"simplex"``: non-negative, and divided by :math:`\sum_c w_{kc}`, so that
+            white stays white.
 
     Shape:
         ``(B, C, H, W)`` to ``(B, K, H, W)``.
@@ -47,7 +53,8 @@ class ColorWeights(PhysicalLayer):
         if constraint == "simplex" and not bool((weights.detach().sum(1) > 0).all()):
             raise ValueError("Expected weights of every output to have a positive sum on the simplex, but got 0.")
         self.constraint = constraint
-        self.register_physical("weights", weights, unit="1", low=CONSTRAINTS[constraint])
+        low, high = CONSTRAINTS[constraint]
+        self.register_physical("weights", weights, unit="1", low=low, high=high)
 
     def mixing(self) -> Tensor:
         """The weights of the hardware, on the simplex if so constrained."""
@@ -72,6 +79,11 @@ class ColorWeights(PhysicalLayer):
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         return len(self.weights), *shape[1:]
+
+    def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
+        """What white gives an output, as a share of white: more than 1 is more light than the scene has."""
+        optical = {} if self.constraint == "free" else {"transmission": float(self.mixing().detach().sum(1).mean())}
+        return super().cost(shape) | optical
 
     def settings(self) -> dict:
         return {"constraint": self.constraint}

@@ -35,7 +35,12 @@ def dynamic_range_db(full_well: float, read_noise: float, transmissions: Tensor)
 
 
 def merge_exposures(
-    y: Tensor, transmission: Tensor, window: int, saturation: float | Tensor = 1.0, black: float | Tensor = 0.0
+    y: Tensor,
+    transmission: Tensor,
+    window: int,
+    saturation: float | Tensor = 1.0,
+    black: float | Tensor = 0.0,
+    period: tuple[int, int] | None = None,
 ) -> Tensor:
     r"""Scene from a mosaic of exposures: inverse-variance mean of :math:`y/e` over unsaturated neighbours.
 
@@ -50,6 +55,8 @@ def merge_exposures(
         y: reading, ``(B, C, H, W)``. transmission: :math:`e`, ``(H, W)``. window: side of :math:`W`, an odd number or
             the tile's. saturation: :math:`y_\mathrm{sat}`, the first reading that says nothing more.
         black: :math:`y_0`, the reading without light. Both: a number or ``(C, 1, 1)``.
+        period: of the tile along rows and columns, by whole ones of which the mosaic goes on beyond its border, so
+            that a window there meets every filter; ``None`` for that of the window.
 
     Example:
         >>> e = torch.tensor([[1.0, 0.25], [0.25, 1.0]])
@@ -60,15 +67,25 @@ def merge_exposures(
     seen = (y < saturation).to(y.dtype)
     y = y - black
     weight = transmission.to(y.dtype).expand_as(y)
-    low = (window - 1) // 2
-    pad = (low, window - 1 - low, low, window - 1 - low)
+    rows, columns = (
+        _beyond(side, window, step).to(y.device)
+        for side, step in zip(y.shape[2:], period or (window, window), strict=True)
+    )
 
     def windowed(values: Tensor, pool) -> Tensor:
-        return pool(F.pad(values, pad, mode="reflect"), window, stride=1)
+        return pool(values.index_select(2, rows).index_select(3, columns), window, stride=1)
 
     light, exposure = windowed(seen * y, F.avg_pool2d), windowed(seen * weight, F.avg_pool2d)
     bound = windowed(y / weight, F.max_pool2d)
     return torch.where(exposure > 0, light / exposure.clamp(min=1e-12), bound)
+
+
+def _beyond(size: int, window: int, period: int) -> Tensor:
+    """Places of an axis with those that a window at the border meets beyond it, moved inside by whole periods."""
+    place = torch.arange(-((window - 1) // 2), size + window // 2)
+    inside = torch.where(place < 0, place % period, place)
+    over = (inside - size) // period + 1
+    return torch.where(inside >= size, inside - over * period, inside).clamp(0, size - 1)
 
 
 class ExposureMosaic(PhysicalLayer):
@@ -136,12 +153,13 @@ class _Decoder(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         mosaic, sensor = self._camera
-        window, tile = max(mosaic.tile.shape), mosaic.transmission(*y.shape[2:])
+        alike = bool((mosaic.tile == mosaic.tile.flatten()[0]).all())  # nothing to merge: a window would only blur
+        window, tile = 1 if alike else max(mosaic.tile.shape), mosaic.transmission(*y.shape[2:])
         if sensor is None:
-            return merge_exposures(y, tile, window)
+            return merge_exposures(y, tile, window, period=tuple(mosaic.tile.shape))
         # a hair below, because a code and its reading differ by a rounding of float32
         saturation, black = sensor.saturation_reading().detach() * (1 - 1e-6), sensor.black_reading()
-        return merge_exposures(y, tile, window, saturation, black)
+        return merge_exposures(y, tile, window, saturation, black, tuple(mosaic.tile.shape))
 
 
 class ExposureBracket(PhysicalLayer):
@@ -175,3 +193,6 @@ class ExposureBracket(PhysicalLayer):
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         return len(self.factors) * shape[0], *shape[1:]
+
+    def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
+        return super().cost(shape) | {"transmission": float(self.factors.detach().mean())}

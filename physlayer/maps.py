@@ -28,7 +28,10 @@ def full_size(value: Tensor, x_shape: tuple[int, ...], name: str, size: tuple[in
     value = value.reshape((1,) * (4 - value.ndim) + tuple(value.shape))
     channels, height, width = x_shape[-3:]
     if value.shape[1] not in (1, channels):
-        raise ValueError(f"Expected {name} to have 1 or {channels} channels, but got {value.shape[1]}.")
+        raise ValueError(
+            f"Expected {name} to have {'1 channel' if channels == 1 else f'1 or {channels} channels'}, as the images "
+            f"do, but got {value.shape[1]}; give it the shape ({channels}, 1, 1) or one number."
+        )
     if tuple(value.shape[2:]) in ((1, 1), (height, width)):
         return value
     if (height, width) == (value.shape[3], value.shape[2]):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from physlayer.areas import collect_area
+from physlayer.areas import collect, collect_area
 from physlayer.base import PhysicalLayer
 from physlayer.binning import check_reading
 
 __all__ = ["PixelLayout", "layout_edges"]
+
+NARROWEST = 1e-4  # scene pixels: far below what a reading can resolve
 
 
 def layout_edges(logits: Tensor, size: int) -> Tensor:
@@ -78,12 +80,16 @@ class PixelLayout(PhysicalLayer):
         light = collect_area(x, (rows[:-1], rows[1:]), (columns[:-1], columns[1:]))
         if self.reading == "light":
             return light / (height * width / (len(self.rows) * len(self.columns)))
-        return light / (rows.diff()[:, None] * columns.diff())
+        # a softmax may leave a pixel no width at all: it then reads nothing
+        return light / (rows.diff().clamp(min=NARROWEST)[:, None] * columns.diff().clamp(min=NARROWEST))
 
     def decoder(self, size: tuple[int, int]) -> nn.Module:
         """A digital step for the end of the camera: every scene pixel shows the pixel that its middle lies in.
 
-        The reading alone is a picture bent by the layout; spread out, features stand where they are in the scene.
+        The reading alone is a picture bent by the layout; spread out, features stand where they are in the scene. A
+        pixel narrower than a scene pixel may lie between two middles and never be shown. Gradients reach the widths
+        through the places as well as through the light; surrogate for the places: the share of each scene pixel that
+        lies in each sensor pixel, whose gradient is exact.
 
         Args:
             size: ``(H, W)`` of the scene.
@@ -111,8 +117,24 @@ class _Spread(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         layout = self._layout[0]
+        if tuple(y.shape[2:]) != (len(layout.rows), len(layout.columns)):
+            raise ValueError(
+                f"Expected y to have {len(layout.rows)}×{len(layout.columns)} pixels, but got {tuple(y.shape[2:])}; "
+                "the decoder belongs to this layout."
+            )
+        edges = [
+            layout_edges(logits, size) for logits, size in zip((layout.rows, layout.columns), self.size, strict=True)
+        ]
         rows, columns = (
-            torch.searchsorted(layout_edges(logits.detach(), size)[1:-1], torch.arange(size, device=y.device) + 0.5)
-            for logits, size in zip((layout.rows, layout.columns), self.size, strict=True)
+            torch.searchsorted(edge.detach()[1:-1], torch.arange(size, device=y.device) + 0.5)
+            for edge, size in zip(edges, self.size, strict=True)
         )
-        return y.index_select(2, rows).index_select(3, columns)
+        shown = y.index_select(2, rows).index_select(3, columns)
+        if not any(edge.requires_grad for edge in edges):
+            return shown
+        height, width = (
+            collect(torch.eye(size, device=y.device, dtype=y.dtype), edge[:-1].to(y.dtype), edge[1:].to(y.dtype))
+            for edge, size in zip(edges, self.size, strict=True)
+        )
+        shares = height @ y.detach() @ width.T
+        return shown + (shares - shares.detach())

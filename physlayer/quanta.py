@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from physlayer.base import PhysicalLayer
 from physlayer.checks import Accepts, check_images, plain_number
 from physlayer.noise import Noise
+from physlayer.sensor import warn_if_saturated
 
 __all__ = ["QuantaSensor", "bit_density", "exposure_estimate"]
 
@@ -141,6 +142,7 @@ class QuantaSensor(PhysicalLayer):
         exposure = self.exposure(x)
         density = self.density(exposure)
         fired = self.noise.binomial(self.frames, density, training=self.training) / self.frames
+        warn_if_saturated(fired.detach() >= 1, "lower exposure_photons")
         leak = self.leak * torch.log1p(exposure)
         return fired + ((density - density.detach()) + (leak - leak.detach()))
 

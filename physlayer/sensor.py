@@ -202,7 +202,10 @@ class Sensor(PhysicalLayer):
             return codes_of(self.electrons(x), midtread(self.bits), *self._converter(x))
 
     def black_reading(self) -> Tensor:
-        """Mean reading without light: dark current and offset."""
+        """Mean reading without light, dark current and offset, before noise below code 0 is cut off.
+
+        With an offset of three deviations of the dark noise or more, nothing is cut off.
+        """
         dark = self.dark_current_electrons_per_second * self.exposure_seconds
         if self.bits is None:
             return dark / self.full_well_electrons

@@ -66,7 +66,8 @@ class TransmissionMask(PhysicalLayer):
         if self.photon_budget is None:
             return {"transmission": value}
         shape = (1, 1, *(self.size or value.shape[-2:])) if value.ndim >= 2 else (1, 1, 1, 1)
-        shown = value if self.size is None else full_size(value, (1, len(value), *shape[2:]), "transmission", self.size)
+        channels = value.shape[-3] if value.ndim >= 3 else 1
+        shown = value if self.size is None else full_size(value, (1, channels, *shape[2:]), "transmission", self.size)
         return {"transmission": value * (self.photon_budget / shown.mean()).clamp(max=1.0)}
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
@@ -104,6 +105,9 @@ class Exposure(PhysicalLayer):
         exposed = self.sized("factor", x.shape) * x
         warn_if_saturated(exposed.detach() >= 1, "lower factor")
         return saturate(exposed, x.new_ones(()), self.leak)
+
+    def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
+        return super().cost(shape) | {"transmission": float(self.factor.detach().mean())}
 
 
 class Gamma(PhysicalLayer):

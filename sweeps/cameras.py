@@ -5,10 +5,11 @@
     python sweeps/cameras.py --cameras 1,4,16 --data DIR --seeds 3
 
 n cameras have pixels √n times larger along each axis than one camera alone and share its aperture: the number of pixels
-and the photons on each are the same for all n (an 8-bit converter reads them). Arms: none (every scene pixel, the upper
-bound), fixed (shifts on a square lattice, the optimum for reconstruction), same (no shifts: n equal pictures), random
-(random shifts), learned (shifts learned with the network, starting at random). Every picture is spread over the scene's
-pixels and the pictures are channels, so the first convolution of the network grows with n; arms of one n have the same.
+and the photons on each are the same for all n, so there is no noise here (an 8-bit converter reads them). n is a
+square. Arms: none (every scene pixel, the upper bound), fixed (shifts on a square lattice, the optimum for
+reconstruction), same (no shifts: n equal pictures), random (random shifts), learned (shifts learned with the network,
+starting at random). Every picture is spread over the scene's pixels and the pictures are channels, so the first
+convolution of the network grows with n; arms of one n have the same.
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
 """
@@ -25,8 +26,8 @@ from physlayer import BitDepth, CameraArray, lattice_shifts
 from physlayer.sweep import Point, Sweep, Variant, main
 
 BITS = 8
-FACTORS = (2, 2.5, 4, 5)  # scene pixels per pixel of one camera alone: the first that fits all arrays into the scene
 LARGEST = 4  # side of the largest array that must fit
+FINEST = 2  # scene pixels per pixel of one camera alone, at least: finer ones would see the scene's grid
 
 
 def no_layer(point: Point) -> list[nn.Module]:
@@ -35,12 +36,21 @@ def no_layer(point: Point) -> list[nn.Module]:
 
 def factor(point: Point) -> float:
     """Scene pixels per pixel of one camera alone, so that cameras of the default arrays have equally many pixels."""
-    fitting = (f for f in FACTORS if all(side / (LARGEST * f) == side // (LARGEST * f) for side in point.shape[1:]))
-    return next(fitting, FACTORS[0])
+    common = math.gcd(*point.shape[1:])
+    repeats = common // (LARGEST * FINEST)
+    if repeats == 0:
+        raise ValueError(
+            f"Expected images whose height and width share a factor of {LARGEST * FINEST} or more, but got "
+            f"{point.shape[1]}×{point.shape[2]}; use --width."
+        )
+    return common / (LARGEST * repeats)
 
 
 def camera(point: Point, shifts: Tensor) -> list[nn.Module]:
-    return [CameraArray(shifts, factor=math.sqrt(point.value) * factor(point)), BitDepth(BITS)]
+    alone, array = (CameraArray(s, factor=math.sqrt(len(s)) * factor(point)) for s in (torch.zeros(1, 2), shifts))
+    if math.prod(array.output_shape(point.shape)) != math.prod(alone.output_shape(point.shape)):
+        raise ValueError(f"Expected --cameras to be 1, 4 or 16, but got {point.value:g}: others have other pixels.")
+    return [array, BitDepth(BITS)]
 
 
 def fixed(point: Point) -> list[nn.Module]:

@@ -5,9 +5,10 @@
     python sweeps/kspace.py --keep 1/2..1/16 --data DIR --seeds 3
 
 Arms: none (all of k-space, the upper bound), fixed (the lowest frequencies and the rest equally spaced, as scanners
-do), low_pass (the lowest frequencies alone), random (the lowest and the rest at random), learned (the lowest and the
-rest learned with the network, starting at random). The constraint is the number of columns; the network sees the
-magnitude of the zero-filled image.
+do), low_pass (the lowest frequencies alone), one_sided (zero and the lowest on one side), random (the lowest and the
+rest at random), learned (the lowest and the rest learned with the network, starting at random). The constraint is the
+number of columns; the network sees the magnitude of the zero-filled image. Scenes are real, so a column and its mirror
+image tell the same: an arm that avoids such pairs, as one_sided does, sees twice the frequencies for the same number.
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
 """
@@ -51,6 +52,11 @@ def low_pass(point: Point) -> list[nn.Module]:
     return given(centre(width, keep))
 
 
+def one_sided(point: Point) -> list[nn.Module]:
+    width, keep, _ = columns(point)
+    return given(torch.zeros(width).index_fill(0, (width // 2 - torch.arange(keep)) % width, 1.0))
+
+
 def random(point: Point) -> list[nn.Module]:
     width, keep, lowest = columns(point)
     order = torch.rand(width, generator=point.generator) + 2 * lowest
@@ -73,11 +79,12 @@ SWEEP = Sweep(
     variants=(
         Variant("fixed", "fixed: lowest and equally spaced", fixed),
         Variant("low_pass", "lowest frequencies alone", low_pass),
+        Variant("one_sided", "lowest frequencies of one side", one_sided),
         Variant("random", "lowest and random", random),
         Variant("learned", "lowest and learned", learned, learned=True),
         Variant("none", "no layer", no_layer, swept=False),
     ),
-    chosen=("fixed", "low_pass", "random", "learned"),
+    chosen=("fixed", "low_pass", "one_sided", "random", "learned"),
     whole=False,
     scale="halves",
 )

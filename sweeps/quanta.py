@@ -6,9 +6,11 @@
 
 Arms: none (no sensor, the upper bound), fixed (one exposure for all channels that puts the median pixel at 1.59
 electrons per frame, where a one-bit pixel tells most of the light), random (that exposure times a random factor per
-channel), learned (exposure per channel, learned with the network), conventional (a sensor with as many photons in one
-exposure, and a converter with as many levels as the frames give). The constraint is the number of frames, so of bits
-per pixel. Every score is the mean over five exposures of each image.
+channel, as many photons in all), learned (exposure per channel, learned with the network: it may take more or fewer
+photons, which the records tell), conventional (read noise of an industrial sensor, as many photons in one exposure, the
+same quantum efficiency and dark signal, and a converter with as many levels as the frames give, or nearly where the
+frames are not 1, 3, 7, 15 …). The constraint is the number of frames: one bit each is read from the quanta chip, the
+conventional one sends the logarithm of its levels. Every score is the mean over five exposures of each image.
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
 """
@@ -53,7 +55,8 @@ def fixed(point: Point) -> list[nn.Module]:
 
 
 def random(point: Point) -> list[nn.Module]:
-    return camera(point, exposure(point) * torch.exp(torch.randn(point.shape[0], 1, 1, generator=point.generator)))
+    factor = torch.exp(torch.randn(point.shape[0], 1, 1, generator=point.generator))
+    return camera(point, exposure(point) * factor / factor.mean())
 
 
 def learned(point: Point) -> list[nn.Module]:
@@ -61,7 +64,8 @@ def learned(point: Point) -> list[nn.Module]:
 
 
 def conventional(point: Point) -> list[nn.Module]:
-    frames, kind = int(point.value), SENSORS["pregius345"]
+    frames, dark = int(point.value), {"dark_current_electrons_per_second": int(point.value) * DARK_ELECTRONS}
+    kind = SENSORS["pregius345"] | dark | {"exposure_seconds": 1.0, "quantum_efficiency": EFFICIENCY}
     photons = frames * float(exposure(point).mean())
     bits = max(1, round(math.log2(frames + 1)))
     # white stays below the last code by the same share whatever the number of levels

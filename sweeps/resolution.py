@@ -20,7 +20,7 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from physlayer import BitDepth, PixelBinning, PixelLayout
+from physlayer import BitDepth, PixelLayout
 from physlayer.sweep import Point, Sweep, Variant, main
 
 BITS = 8
@@ -36,13 +36,13 @@ def counts(point: Point) -> tuple[int, int]:
     return tuple(max(1, math.floor(side / point.value + 0.5)) for side in point.shape[1:])
 
 
-def fixed(point: Point) -> list[nn.Module]:
-    return [PixelBinning(point.value), BitDepth(BITS)]
-
-
 def shown(point: Point, rows: Tensor, columns: Tensor) -> list[nn.Module]:
     layout = PixelLayout(rows, columns)
     return [layout, BitDepth(BITS), layout.decoder(point.shape[1:])]
+
+
+def fixed(point: Point) -> list[nn.Module]:
+    return shown(point, *(torch.zeros(count) for count in counts(point)))
 
 
 def random(point: Point) -> list[nn.Module]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from physlayer import ColorWeights
+from physlayer import ColorWeights, Sensor, camera_cost
 
 
 def colours(seed=0):
@@ -39,3 +39,16 @@ def test_other_channels_and_weights_without_a_sum_are_refused():
     with pytest.raises(ValueError, match="lie in"):
         ColorWeights(torch.tensor([[0.5, -0.5]]))
     assert float(ColorWeights(torch.tensor([[0.5, -0.5]]), constraint="free")(torch.ones(1, 2, 1, 1))) == 0
+
+
+def test_weights_above_one_cost_light_and_a_filter_has_none():
+    def photons(layer):
+        return camera_cost(nn.Sequential(layer, Sensor(exposure_photons=100.0)), (3, 4, 4))["photons"]
+
+    assert photons(ColorWeights(torch.full((1, 3), 2.0))) == 16 * 100 * 6
+    assert photons(ColorWeights(torch.full((1, 3), 1 / 3))) == pytest.approx(16 * 100)
+    layer = ColorWeights(nn.Parameter(torch.full((1, 3), 0.5)), constraint="filter")
+    torch.nn.init.constant_(layer.free_parameter("weights"), 50.0)
+    assert float(layer.physical()["weights"].max()) <= 1
+    with pytest.raises(ValueError, match="weights"):
+        ColorWeights(torch.full((1, 3), 1.5), constraint="filter")

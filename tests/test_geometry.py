@@ -226,3 +226,52 @@ def test_half_precision_around_the_layer_does_not_round_the_areas():
         reading = layer(x)
     assert reading.dtype == torch.float32
     assert torch.equal(reading, layer(x))
+
+
+def test_gradient_of_a_shown_layout_is_that_of_its_shares():
+    """Moving an edge changes which scene pixels show a reading: without that term a reconstruction learns nothing."""
+    x = torch.zeros(1, 1, 1, 64, dtype=torch.float64)
+    x[..., 26:38] = images(1, 1, 1, 12)
+    logits = 0.3 * torch.randn(8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    free = nn.Parameter(logits.clone())
+    shown = PixelLayout(torch.zeros(1).double(), free)
+    residual = (shown.decoder((1, 64))(shown(x)) - x).detach()
+    (residual * nn.Sequential(shown, shown.decoder((1, 64)))(x)).sum().backward()
+    found, free.grad = free.grad.clone(), None
+    # the same residual through the shares, whose gradient torch takes by itself
+    edges = layout_edges(free, 64)
+    light = collect(x, edges[:-1], edges[1:]) / edges.diff()
+    shares = torch.stack([(edges[1:].clamp(i, i + 1) - edges[:-1].clamp(i, i + 1)) for i in range(64)])
+    at = edges.detach()[1:-1]
+    hard = nn.functional.one_hot(torch.searchsorted(at, torch.arange(64) + 0.5), 8).double()
+    (residual * (light @ hard.T + light.detach() @ (shares - shares.detach()).T)).sum().backward()
+    assert torch.allclose(found, free.grad, atol=1e-9) and float(found.abs().max()) > 1e-3
+
+
+def test_learned_widths_follow_the_detail_of_a_scene():
+    x = torch.zeros(1, 1, 1, 64)
+    x[..., 26:38] = torch.rand(1, 1, 1, 12, generator=torch.Generator().manual_seed(0))
+    layout = PixelLayout(torch.zeros(1), nn.Parameter(torch.zeros(16)))
+    camera = nn.Sequential(layout, layout.decoder((1, 64)))
+    optimizer = torch.optim.Adam(layout.parameters(), lr=0.03)
+    errors = []
+    for _ in range(150):
+        loss = (camera(x) - x).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        errors.append(loss.item())
+    assert min(errors) < 0.95 * errors[0]
+    widths = layout.physical()["columns"]
+    assert widths[6:10].mean() < widths[:4].mean()
+
+
+def test_pixel_without_width_reads_nothing_and_the_others_stay_finite():
+    layout = PixelLayout(torch.zeros(1), nn.Parameter(torch.tensor([20.0, 0.0])))
+    reading = layout(torch.ones(1, 1, 1, 8))
+    assert torch.isfinite(reading).all() and reading[..., 0] == 1
+    reading.sum().backward()
+    assert torch.isfinite(layout.columns.grad).all()
+    with pytest.raises(ValueError, match="Expected fill_factor to be at least 1e-4, but got 0"):
+        CameraArray(lattice_shifts(1), factor=2, fill_factor=0.0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from physlayer import Exposure, ExposureBracket, ExposureMosaic, Sensor
+from physlayer import Exposure, ExposureBracket, ExposureMosaic, Sensor, camera_cost
 from physlayer.hdr import dynamic_range_db, merge_exposures
 
 TILE = torch.tensor([[1.0, 1 / 4], [1 / 16, 1 / 64]])
@@ -101,3 +101,28 @@ def test_merging_takes_black_level_and_saturation_from_the_sensor(gain):
     for light in (0.02, 0.1, 0.5, 1.0, 4.0):
         y = camera(torch.full((1, 1, 64, 64), light))
         assert float(y.mean()) == pytest.approx(light * unit, rel=0.02)
+
+
+@pytest.mark.parametrize(("side", "size"), [((3, 3), (9, 9)), ((4, 4), (8, 8)), ((2, 3), (7, 8)), ((4, 2), (5, 9))])
+def test_flat_light_is_found_at_the_border_too_whatever_the_tile(side, size):
+    """One pixel of the tile has a filter that does not saturate: no window may miss it."""
+    tile = torch.ones(side)
+    tile[0, 0] = 1 / 16
+    mosaic = ExposureMosaic(tile)
+    y = nn.Sequential(mosaic, Exposure(16.0), mosaic.decoder())(torch.full((1, 1, *size), 0.5))
+    assert torch.allclose(y, torch.full_like(y, 8.0), rtol=1e-5)
+
+
+def test_equal_exposures_are_not_blurred_by_a_merge():
+    x = torch.rand(1, 1, 6, 8)
+    mosaic = ExposureMosaic(torch.full((2, 2), 0.25))
+    assert torch.allclose(nn.Sequential(mosaic, Exposure(1.0), mosaic.decoder())(x), x)
+
+
+def test_bracket_costs_the_light_of_all_its_exposures():
+    cost = camera_cost(
+        nn.Sequential(ExposureBracket(torch.tensor([1.0, 4.0])), Sensor(exposure_photons=100.0)), (1, 8, 8)
+    )
+    assert cost["photons"] == 64 * 100 * (1 + 4)
+    longer = camera_cost(nn.Sequential(Exposure(3.0), Sensor(exposure_photons=100.0)), (1, 8, 8))
+    assert longer["photons"] == 64 * 100 * 3

@@ -183,3 +183,8 @@ def test_views_are_drawn_anew_for_every_image_in_training_unless_told_otherwise(
         taken = layer(x).detach().abs().sum((1, 3)) > 0
         assert (taken.sum(1) == 2).all()
         assert (len(taken.unique(dim=0)) > 1) is gumbel
+
+
+def test_given_columns_hold_those_that_are_always_on():
+    with pytest.raises(ValueError, match="Expected logits to hold a one wherever always_on does"):
+        FourierSampling(torch.tensor([1.0, 1, 0, 0]), keep=2, always_on=torch.tensor([0.0, 0, 0, 1]))

@@ -74,3 +74,9 @@ def test_transmissions_of_a_chain_multiply():
 def test_exposure_is_a_hard_minimum():
     x = torch.rand(1, 1, 8, 8)
     assert torch.equal(Exposure(3.0)(x), (3.0 * x).clamp(max=1))
+
+
+def test_mask_per_channel_exports_at_the_size_of_the_sensor():
+    mask = TransmissionMask(torch.rand(1, 3, 4, 4), size=(8, 8), photon_budget=0.3)
+    assert mask(torch.rand(1, 3, 8, 8)).shape == (1, 3, 8, 8)
+    assert mask.export()["quantities"]["transmission"]

@@ -27,7 +27,7 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add(f"--{sweep.parameter}", dest="values", default=sweep.default, metavar="LIST",
-        help=f"values to sweep: {EXAMPLES[sweep.scale]} (default {sweep.default})")  # fmt: skip
+        help=f"values to sweep: {sweep.default}, or {EXAMPLES[sweep.scale]} (default {sweep.default})")  # fmt: skip
     add("--task", default="blood_cells", help="folder under tasks/ (default blood_cells)")
     add("--data", help="folder of the real data (default: the task's embedded data)")
     add("--width", type=int, help="width of the images in pixels (default: the task's own)")
@@ -119,6 +119,8 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     test_set = {"fingerprint": data.fingerprint, "class_names": list(data.class_names), "notes": list(data.notes)}
     if args.fast:
         test_set["notes"].insert(0, "SMOKE RUN (--fast): few images, few epochs; the numbers mean little.")
+    title = args.task + (", embedded" if args.data is None else f" in {Path(args.data).resolve().name}")
+    test_set["title"] = title + (", SMOKE RUN" if args.fast else "")
     test_set |= {"targets": data.test.targets.tolist(), "groups": data.test.groups.tolist()}
     test_set["straddling"] = sorted(set(data.test.groups.tolist()) & set(data.pool.groups.tolist()))
     if looked := other_looks(out, runs):

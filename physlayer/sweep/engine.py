@@ -88,9 +88,11 @@ def run_one(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
             record = _compute(sweep, variant, run, out, settings)
+        told = {str(entry.message) for entry in caught if issubclass(entry.category, UserWarning)}
+        record["notes"] += sorted(text for text in told if text.startswith("Expected"))  # those of the layers
     except (TrainingError, FileNotFoundError) as error:  # the others go on; the next command tries this one again
         return run.key, str(error)
     finally:

@@ -135,7 +135,8 @@ def make_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_se
         runs = Counter((r["variant"], r["value"]) for r in chosen if r["seed"] != "all").values()
         least, most = min(runs), max(runs)
         seeds = count(most, "seed") if least == most else f"{least} to {count(most, 'seed')}"
-        axes.set_title(f"{pooled[0]['task']}: {seeds}, {count(pooled[0]['n_clusters'], 'test source')}")
+        name = test_set.get("title", pooled[0]["task"])
+        axes.set_title(f"{name}: {seeds}, {count(pooled[0]['n_clusters'], 'test source')}")
         figure.legend(loc="outside lower left", ncols=columns, fontsize=7, frameon=False, handlelength=3,
                       labelspacing=0.25, borderpad=0.1)  # fmt: skip
     return figure

@@ -131,8 +131,8 @@ def accuracy(material: Material) -> Iterator[str]:
         seeds = str(len(material.members(variant, value)))
         body.append([variant.name, value_name(value), number(row["score"]), interval, seeds, str(row["n_clusters"])])
     yield table(["arm", material.sweep.parameter, "accuracy", "95 % interval", "seeds", "test sources"], body)
-    yield ('<p class="note">Two-level bootstrap over seeds and sources. With 3 seeds that differ much, such an '
-           "interval covers about 73 % instead of 95 %.</p>")  # fmt: skip
+    yield ('<p class="note">Two-level bootstrap over seeds and sources. Few seeds are its weak side: with 3 that '
+           "differ much, a 95 % interval covers about 73 %, with fewer less.</p>")  # fmt: skip
 
 
 def differences(material: Material) -> Iterator[str]:

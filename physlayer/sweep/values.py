@@ -10,7 +10,7 @@ __all__ = ["EXAMPLES", "SCALES", "parse_values", "shown_value"]
 SCALES = ("linear", "log", "halves")
 EXAMPLES = {
     "linear": "1..8, 1,2,4 or 8",
-    "log": "10..10000 (1, 3, 10 per decade), 10,100 or 50",
+    "log": "a range such as 10..10000 (1, 3, 10 per decade)",
     "halves": "1/2..1/256 (halved each time), 1/4,1/16 or 0.1",
 }
 NUMBER = r"(?:\d+/\d+|\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
@@ -100,4 +100,5 @@ def _number(text: str, whole: bool, like: str) -> float:
 
 def _check(value: float, name: str, minimum: float, maximum: float, text: str) -> None:
     if not minimum <= value <= maximum:
-        raise ValueError(f"Expected --{name} to lie in {minimum:g}..{maximum:g}, but got {value:g} in {text!r}.")
+        share = f"; it is a share: for {value:g} of 64 write {value:g}/64" if maximum == 1 and value > 1 else ""
+        raise ValueError(f"Expected --{name} to lie in {minimum:g}..{maximum:g}, but got {value:g} in {text!r}{share}.")

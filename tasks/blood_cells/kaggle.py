@@ -123,8 +123,8 @@ def find_images(folder: Path) -> Path:
         if all((folder / root / split).is_dir() for split in SPLITS):
             return folder / root
     raise FileNotFoundError(
-        f"Expected {folder} to hold images/TRAIN and images/TEST, but got neither; "
-        "give the folder dataset2-master of the download."
+        f"Expected {folder} to hold images/TRAIN and images/TEST (upper case), but got neither; give the folder "
+        "dataset2-master of the download, or put your own images into images/TRAIN/CLASS and images/TEST/CLASS."
     )
 
 
@@ -156,7 +156,7 @@ def _shipped_groups(files: list[Path], names: list[str]) -> np.ndarray:
             for row in csv.DictReader(table)
         }
     found = [known.get((name, file.stat().st_size), "") for file, name in zip(files, names, strict=True)]
-    return _require_sources(found, names, "the shipped table")
+    return _require_sources(found, names, "the table of Kaggle's own files")
 
 
 def _given_groups(table: Path, names: list[str]) -> np.ndarray:
@@ -189,8 +189,9 @@ def _require_sources(found: list[str], names: list[str], table: str) -> np.ndarr
     if unknown:
         raise ValueError(
             f"Expected a source for every image, but got {len(unknown)} of {len(names)} files "
-            f"(first: {unknown[0]}) that are not in {table}; give groups as a CSV with columns file,group, "
-            "or 'content' to guess by colour: a random split would put copies of one original on both sides."
+            f"(first: {unknown[0]}) that are not in {table}; name the sources with --groups FILE, a CSV with columns "
+            "file,group (a group of its own for every independent photograph), or --groups content to guess by colour: "
+            "a random split would put copies of one original on both sides."
         )
     return np.array(found, dtype=str)
 
