@@ -10,7 +10,7 @@ __all__ = ["BORDERS", "bordered", "convolve", "fast_length"]
 
 BORDERS = ("reflect", "circular", "zero")
 METHODS = ("auto", "direct", "fft")
-DIRECT_TAPS = 25  # of a kernel: up to here a depthwise convolution is faster than two transforms
+DIRECT_TAPS = 9  # of a kernel: up to here a depthwise convolution is faster than two transforms
 
 
 def convolve(x: Tensor, kernel: Tensor, *, border: str = "reflect", method: str = "auto") -> Tensor:
@@ -82,7 +82,7 @@ class _Product(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
         scene, transfer = ctx.saved_tensors
-        (up, left), (rows, columns), (shape, size) = ctx.margin, ctx.sizes, ctx.shapes
+        (up, left), (shape, size) = ctx.margin, ctx.shapes
         if up or left:
             grad = F.pad(grad, (left, left, up, up))
         seen = torch.fft.rfft2(grad, s=ctx.sizes)
