@@ -3,8 +3,8 @@
     python benchmarks/blur.py                      # 32×3×240×320, float32
     python benchmarks/blur.py --shape 8 3 240 320
 
-References: ``kornia.filters.filter2d`` with the same border, and the product of ``rfft2``s that autograd differentiates by
-itself, on the circular image. Rounds are interleaved and the medians compared.
+References: ``kornia.filters.filter2d`` with mirrored borders, and the product of ``rfft2``s that autograd differentiates
+by itself, on the circular image. Rounds are interleaved and the medians compared.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def main() -> None:
     median = {name: statistics.median(times) for name, times in seconds.items()}
     shape = "×".join(map(str, args.shape))
     print(
-        f"shape {shape}, {args.taps}×{args.taps}, {args.threads} threads, torch {torch.__version__}, {args.rounds} rounds"
+        f"shape {shape}, {args.taps}×{args.taps}, {args.threads} threads, torch {torch.__version__}, "
+        f"{args.rounds} rounds"
     )
     print(f"{'':24s}{'ms':>9s}{'kornia ÷':>10s}{'plain ÷':>10s}")
     for name, value in median.items():
