@@ -3,8 +3,8 @@
     python benchmarks/blur.py                      # 32×3×240×320, float32
     python benchmarks/blur.py --shape 8 3 240 320
 
-References: ``kornia.filters.filter2d`` with mirrored borders, and the product of ``rfft2``s that autograd differentiates
-by itself, on the circular image. Rounds are interleaved and the medians compared.
+References: ``kornia.filters.filter2d`` with mirrored borders, and the product of ``rfft2``s that autograd
+differentiates by itself, on the circular image. Rounds are interleaved and the medians compared.
 """
 
 from __future__ import annotations
