@@ -1,4 +1,4 @@
-"""Blur: convolution of the scene with a Gaussian point spread function."""
+"""Blur: convolution of the scene with a point spread function that is the same all over the image."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from physlayer.base import PhysicalLayer
 from physlayer.checks import plain_number
+from physlayer.convolution import BORDERS, convolve
 
-__all__ = ["BORDERS", "Blur", "convolve_separable", "gaussian_kernel"]
+__all__ = ["Blur", "disc_kernel", "gaussian_kernel"]
 
-BORDERS = ("reflect", "circular", "zero")
 TRUNCATE = 4.0  # standard deviations that a kernel holds at least: what is left out is below 7e-5 of the light
 
 
@@ -39,80 +38,58 @@ def gaussian_kernel(sigma_pixels: Tensor, radius: int) -> Tensor:
     return torch.softmax(-place.square() / (2 * variance), -1)
 
 
-def convolve_separable(x: Tensor, rows: Tensor, columns: Tensor, border: str = "reflect") -> Tensor:
-    r"""Convolve (not correlate) with the outer product of two kernels; the image keeps its size.
+def disc_kernel(radius_pixels: Tensor, radius: int) -> Tensor:
+    r"""A uniform disc, the blur of a lens out of focus, its edge one pixel wide, of sum 1.
 
-    .. math:: y_{jk} = \sum_{a,b} v_a\, w_b\, x_{j-a,\,k-b}, \qquad a, b = -r \ldots r
+    .. math:: h_{ab} \propto \min(\max(R + \tfrac12 - \sqrt{a^2 + b^2},\, 0),\, 1), \qquad a, b = -r \ldots r
 
-    A kernel whose weight lies at :math:`a > 0` moves the image down. Where the kernel leaves the image it meets its
-    mirror image (``"reflect"``, the pixels at the border repeated: scipy's name and meaning), its other side
-    (``"circular"``) or darkness (``"zero"``). Both first keep the light exactly for symmetric kernels of sum 1.
+    Below :math:`R = \tfrac12` it is the identity and does not depend on R.
 
     Args:
-        x: images. rows: :math:`v`, across the rows, ``(2 r + 1,)`` or ``(C, 2 r + 1)``. columns: :math:`w`, the same.
-        border: one of ``BORDERS``.
+        radius_pixels: :math:`R`, pixels, any shape. radius: :math:`r`, pixels.
 
     Shape:
-        ``(B, C, H, W)`` to the same.
-
-    Raises:
-        ValueError: for an even length or an unknown border.
+        ``(…)`` to ``(…, 2 r + 1, 2 r + 1)``.
 
     Example:
-        >>> down = torch.tensor([0.0, 0.0, 1.0])
-        >>> convolve_separable(torch.eye(3)[None, None], down, torch.tensor([1.0]), "zero")[0, 0]
-        tensor([[0., 0., 0.],
-                [1., 0., 0.],
-                [0., 1., 0.]])
+        >>> disc_kernel(torch.tensor(1.0), 1)
+        tensor([[0.0257, 0.1496, 0.0257],
+                [0.1496, 0.2991, 0.1496],
+                [0.0257, 0.1496, 0.0257]])
     """
-    if border not in BORDERS:
-        raise ValueError(f"Expected border to be one of {', '.join(BORDERS)}, but got {border!r}.")
-    return _along(_along(x, rows, 2, border), columns, 3, border)
-
-
-def _along(x: Tensor, kernel: Tensor, axis: int, border: str) -> Tensor:
-    length, channels = kernel.shape[-1], x.shape[1]
-    if length % 2 == 0:
-        raise ValueError(f"Expected kernels to have an odd length, but got {length}; add a zero at one end.")
-    padded = _bordered(x, length // 2, axis, border)
-    # torch's convolution is a correlation: turn the kernel
-    weight = kernel.to(x.dtype).flip(-1).expand(channels, length).reshape(channels, 1, -1)
-    return F.conv2d(padded, weight.unsqueeze(5 - axis), groups=channels)
-
-
-def _bordered(x: Tensor, radius: int, axis: int, border: str) -> Tensor:
-    """``x`` with ``radius`` more pixels on both sides of an axis; the radius may exceed the image."""
-    if border == "zero":
-        return F.pad(x, (0, 0, radius, radius) if axis == 2 else (radius, radius))
-    size = x.shape[axis]
-    place = torch.arange(-radius, size + radius, device=x.device)
-    if border == "reflect":
-        place = place % (2 * size)
-        place = torch.minimum(place, 2 * size - 1 - place)
-    return x.index_select(axis, place % size)
+    place = torch.arange(-radius, radius + 1, device=radius_pixels.device, dtype=radius_pixels.dtype)
+    distance = torch.hypot(place[:, None], place)
+    covered = (radius_pixels[..., None, None] + 0.5 - distance).clamp(0, 1)
+    return covered / covered.sum((-2, -1), keepdim=True)
 
 
 class Blur(PhysicalLayer):
-    r"""A Gaussian point spread function, the same all over the image.
+    r"""A point spread function that is the same all over the image: a Gaussian, a disc, or any kernel.
 
-    .. math:: y = h_\sigma * x, \qquad \sum h_\sigma = 1
+    .. math:: y = h * x, \qquad h \ge 0, \quad \sum h = 1
 
-    The kernel reaches ``radius`` pixels, four standard deviations or more, and is normalised: a flat field stays flat
-    and, except for ``border="zero"``, all light is kept. σ = 0 is the identity; a learned σ hardly moves below 0.2
-    pixels, where the derivative of a sampled Gaussian vanishes, so start it at 0.5 or more.
+    Give exactly one of ``sigma_pixels``, ``disc_pixels`` and ``kernel``. A flat field stays flat and, except for
+    ``border="zero"``, all light is kept. It is a convolution: weight at the lower right of the kernel moves the image
+    to the lower right. A learned Gaussian hardly moves below σ = 0.2 pixels, a learned disc not at all below 0.5, so
+    start above.
 
     Args:
-        sigma_pixels: :math:`\sigma`, pixels of the image at this place: one number, or one per channel ``(C, 1, 1)``;
-            ``nn.Parameter`` learns it, between 0 and ``radius / 4``.
-        radius: reach of the kernel, pixels, at least :math:`4\sigma`; ``None`` for :math:`4\sigma`, or :math:`8\sigma`
-            and 8 pixels at least where σ is learned and may grow. It does not follow σ.
-        border: ``"reflect"``, ``"circular"`` or ``"zero"``, see :func:`convolve_separable`.
+        sigma_pixels: :math:`\sigma` of a Gaussian, pixels of the image at this place: one number, or one per channel
+            ``(C, 1, 1)``; ``nn.Parameter`` learns it, between 0 and ``radius / 4``.
+        disc_pixels: :math:`R` of a disc, pixels: as σ; learned between 0 and ``radius``.
+        kernel: :math:`h`, ``(2 r + 1, 2 s + 1)`` or ``(C, 2 r + 1, 2 s + 1)``, non-negative, divided by its sum;
+            ``nn.Parameter`` learns the logarithm of every value (start above 0).
+        radius: reach of a Gaussian or disc, pixels; ``None`` for :math:`4\sigma` or :math:`R + 1`, or twice as much and
+            8 pixels at least where it is learned and may grow. It does not follow the width.
+        border: ``"reflect"``, ``"circular"`` or ``"zero"``. method: ``"direct"``, ``"fft"``, or ``"auto"``. Both as in
+            :func:`physlayer.convolution.convolve`.
 
     Shape:
         ``(B, C, H, W)`` to the same, of any size.
 
     Raises:
-        ValueError: if σ is negative or more than a quarter of the radius, or the border is unknown.
+        ValueError: if not exactly one is given, a width is negative or beyond the radius, a kernel is negative or of
+            even size, or the border is unknown.
 
     References:
         Goodman 2017, Introduction to Fourier Optics, 4th edition, chapter 7 (incoherent imaging is a convolution).
@@ -122,37 +99,81 @@ class Blur(PhysicalLayer):
         25.0
         >>> Blur(nn.Parameter(torch.tensor(1.5)))
         Blur(radius=12, border='reflect', sigma_pixels=1.5 pixels (learned, in (0, 3)))
+        >>> Blur(kernel=torch.tensor([[0.0, 0.0, 2.0]]), border="zero")(torch.tensor([[[[1.0, 2.0, 3.0]]]]))
+        tensor([[[[0., 1., 2.]]]])
     """
 
     def __init__(
-        self, sigma_pixels: float | Tensor | nn.Parameter, *, radius: int | None = None, border: str = "reflect"
+        self,
+        sigma_pixels: float | Tensor | nn.Parameter | None = None,
+        *,
+        disc_pixels: float | Tensor | nn.Parameter | None = None,
+        kernel: Tensor | nn.Parameter | None = None,
+        radius: int | None = None,
+        border: str = "reflect",
+        method: str = "auto",
     ):
         super().__init__()
+        given = {"sigma_pixels": sigma_pixels, "disc_pixels": disc_pixels, "kernel": kernel}
+        names = [name for name, value in given.items() if value is not None]
+        if len(names) != 1:
+            raise ValueError(f"Expected exactly one of {', '.join(given)}, but got {', '.join(names) or 'none'}.")
         if border not in BORDERS:
             raise ValueError(f"Expected border to be one of {', '.join(BORDERS)}, but got {border!r}.")
-        if isinstance(sigma_pixels, Tensor) and sigma_pixels.shape not in ((), (1,), (sigma_pixels.numel(), 1, 1)):
-            raise ValueError(
-                f"Expected sigma_pixels to be one number or (C, 1, 1), but got shape {tuple(sigma_pixels.shape)}."
-            )
-        self.border = border
-        self.radius = plain_number("radius", _reach(sigma_pixels) if radius is None else radius, 1, 10_000, whole=True)
-        self.register_physical("sigma_pixels", sigma_pixels, unit="pixels", low=0.0, high=self.radius / TRUNCATE)
+        self.border, self.method, (self.form,) = border, method, names
+        if kernel is not None:
+            self._register_kernel(kernel, radius)
+            return
+        width, reach = given[self.form], TRUNCATE if self.form == "sigma_pixels" else 1.0
+        if isinstance(width, Tensor) and width.shape not in ((), (1,), (width.numel(), 1, 1)):
+            raise ValueError(f"Expected {self.form} to be one number or (C, 1, 1), but got shape {tuple(width.shape)}.")
+        wanted = _reach(width, reach, self.form == "disc_pixels") if radius is None else radius
+        self.radius = plain_number("radius", wanted, 1, 10_000, whole=True)
+        self.register_physical(self.form, width, unit="pixels", low=0.0, high=self.radius / reach)
+
+    def _register_kernel(self, kernel: Tensor | nn.Parameter, radius: int | None) -> None:
+        if radius is not None:
+            raise ValueError(f"Expected no radius with a kernel, which has its own size, but got {radius}.")
+        if not isinstance(kernel, Tensor) or kernel.ndim not in (2, 3) or 0 in (n % 2 for n in kernel.shape[-2:]):
+            shape = tuple(kernel.shape) if isinstance(kernel, Tensor) else type(kernel).__name__
+            raise ValueError(f"Expected kernel to be (h, w) or (C, h, w) of odd size, but got {shape}.")
+        if not bool((kernel.detach().sum((-2, -1)) > 0).all()):
+            raise ValueError("Expected kernel to have a positive sum, but got 0: no light would arrive.")
+        self.radius = max(kernel.shape[-2:]) // 2
+        self.register_physical("kernel", kernel, unit="share of the light", low=0.0, logarithmic=True)
+
+    def point_spread(self, channels: int = 1) -> Tensor:
+        """The kernel of the hardware, of sum 1, ``(1, h, w)`` or ``(C, h, w)``."""
+        if self.form == "kernel":
+            kernel = self.kernel if self.kernel.ndim == 3 else self.kernel[None]
+            return kernel / kernel.sum((-2, -1), keepdim=True)
+        width = self.sized(self.form, (1, channels, 1, 1))[0, :, 0, 0]
+        width = width[:1] if getattr(self, self.form).numel() == 1 else width
+        if self.form == "disc_pixels":
+            return disc_kernel(width, self.radius)
+        line = gaussian_kernel(width, self.radius)
+        return line[:, :, None] * line[:, None, :]
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        kernel = gaussian_kernel(self.sized("sigma_pixels", x.shape)[0, :, 0, 0], self.radius)
-        return convolve_separable(x, kernel, kernel, self.border)
+        return convolve(x, self.point_spread(x.shape[1]), border=self.border, method=self.method)
+
+    def physical(self) -> dict[str, Tensor]:
+        """As the base class; a kernel divided by its sum."""
+        if self.form != "kernel":
+            return super().physical()
+        return {"kernel": self.point_spread().detach().reshape(self.kernel.shape)}
 
     def settings(self) -> dict:
         return {"radius": self.radius, "border": self.border}
 
 
-def _reach(sigma_pixels: float | Tensor) -> int:
-    """Radius of a kernel whose σ starts here; nonsense is left for :meth:`register_physical` to refuse."""
-    number = isinstance(sigma_pixels, int | float) or (isinstance(sigma_pixels, Tensor) and sigma_pixels.numel() > 0)
-    largest = float(torch.as_tensor(sigma_pixels).detach().max()) if number else 0.0
+def _reach(width: float | Tensor, reach: float, disc: bool) -> int:
+    """Radius of a kernel whose width starts here; nonsense is left for :meth:`register_physical` to refuse."""
+    number = isinstance(width, int | float) or (isinstance(width, Tensor) and width.numel() > 0)
+    largest = float(torch.as_tensor(width).detach().max()) if number else 0.0
     if not math.isfinite(largest):
         return 1
-    if isinstance(sigma_pixels, nn.Parameter):
-        return max(8, math.ceil(2 * TRUNCATE * largest))
-    return max(1, math.ceil(TRUNCATE * largest))
+    if isinstance(width, nn.Parameter):
+        return max(8, math.ceil(2 * reach * largest))
+    return max(1, math.ceil(reach * largest) + disc)

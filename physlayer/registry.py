@@ -138,6 +138,8 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase("SaltPepper", lambda: SaltPepper(_full(0.2))),
     LayerCase("Blur", lambda: Blur(_full(1.2))),
     LayerCase("Blur channel", lambda: Blur(_full(0.8, 3, 1, 1), radius=6, border="zero")),
+    LayerCase("Blur disc", lambda: Blur(disc_pixels=_full(1.7))),
+    LayerCase("Blur kernel", lambda: Blur(kernel=_full(0.04, 5, 5), border="circular")),
     LayerCase("PixelBinning", lambda: PixelBinning(2.5, fill_factor=_full(0.7))),
     LayerCase(
         "CameraArray",

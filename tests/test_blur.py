@@ -5,11 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import convolve1d, gaussian_filter
+from scipy.ndimage import convolve, gaussian_filter
 from torch import nn
 
 from physlayer import Blur
-from physlayer.blur import BORDERS, convolve_separable, gaussian_kernel
+from physlayer.blur import disc_kernel, gaussian_kernel
+from physlayer.convolution import BORDERS
+from physlayer.convolution import convolve as convolved
 
 SCIPY = {"reflect": "reflect", "circular": "wrap", "zero": "constant"}
 
@@ -36,18 +38,6 @@ def test_blur_is_that_of_scipy(sigma, size, border):
     ]
     assert np.allclose(layer(x).numpy(), expected, atol=1e-12)
     assert layer.radius >= 4 * sigma
-
-
-@pytest.mark.parametrize("border", BORDERS)
-def test_kernels_are_convolved_and_not_correlated(border):
-    x, rows, columns = images(1, 2, 11, 8), images(5, seed=1), images(7, seed=2)
-    expected = convolve1d(
-        convolve1d(x.numpy(), rows.numpy(), axis=2, mode=SCIPY[border]), columns.numpy(), axis=3, mode=SCIPY[border]
-    )
-    assert np.allclose(convolve_separable(x, rows, columns, border).numpy(), expected, atol=1e-12)
-    down = torch.tensor([0.0, 0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
-    moved = convolve_separable(x, down, torch.ones(1, dtype=torch.float64), "circular")
-    assert torch.equal(moved, x.roll(2, 2))
 
 
 @pytest.mark.parametrize("border", ["reflect", "circular"])
@@ -106,11 +96,13 @@ def test_gradient_of_the_width_is_exact():
     x = images(1, 2, 6, 7)
 
     def blurred(sigma):
-        kernel = gaussian_kernel(sigma, 8)
-        return convolve_separable(x, kernel, kernel)
+        line = gaussian_kernel(sigma, 8)
+        return convolved(x, line[:, :, None] * line[:, None, :])
 
     sigma = torch.tensor([0.6, 1.4], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(blurred, (sigma,))
+    disc = torch.tensor([1.7, 2.4], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda disc: convolved(x, disc_kernel(disc, 4)), (disc,))
 
 
 def test_learning_recovers_the_width_of_an_unknown_blur():
@@ -153,9 +145,58 @@ def test_each_colour_has_a_width_of_its_own():
         (lambda: Blur(float("nan")), "Expected sigma_pixels to be finite"),
         (lambda: Blur(1.0, border="wrap"), "Expected border to be one of reflect, circular, zero, but got 'wrap'"),
         (lambda: Blur(torch.ones(4, 4)), r"Expected sigma_pixels to be one number or \(C, 1, 1\)"),
-        (lambda: convolve_separable(impulse(), torch.ones(2), torch.ones(3)), "Expected kernels to have an odd length"),
+        (lambda: Blur(), "Expected exactly one of sigma_pixels, disc_pixels, kernel, but got none"),
+        (lambda: Blur(1.0, disc_pixels=2.0), "Expected exactly one of .* but got sigma_pixels, disc_pixels"),
+        (lambda: Blur(kernel=torch.ones(2, 3)), r"Expected kernel to be \(h, w\) or \(C, h, w\) of odd size"),
+        (lambda: Blur(kernel=torch.ones(3, 3), radius=2), "Expected no radius with a kernel"),
+        (lambda: Blur(kernel=torch.zeros(3, 3)), "Expected kernel to have a positive sum"),
+        (lambda: Blur(kernel=torch.tensor([[1.0, -0.1, 0.2]])), "Expected kernel to lie in"),
+        (lambda: Blur(disc_pixels=9.0, radius=4), "Expected disc_pixels to lie in"),
     ],
 )
 def test_impossible_blur_is_refused_with_a_sentence(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_disc_of_defocus_has_its_area_and_its_transfer_function():
+    """The integral of a uniform disc: 2 J1(2πfR)/(2πfR) along an axis, as closely as pixels allow."""
+    from scipy.special import j1
+
+    radius, size = 6.0, 96
+    kernel = disc_kernel(torch.tensor(radius, dtype=torch.float64), 8)
+    assert float(kernel.max()) == pytest.approx(1 / (math.pi * radius**2), rel=0.01)
+    transfer = torch.fft.fft2(kernel, s=(size, size)).abs()[0]
+    for cycles in (2, 4, 6):
+        argument = 2 * math.pi * cycles / size * radius
+        assert float(transfer[cycles]) == pytest.approx(abs(2 * j1(argument) / argument), abs=0.01)
+
+
+def test_kernel_of_any_shape_is_divided_by_its_sum_and_moves_the_image_as_it_is_drawn():
+    x, kernel = images(2, 3, 14, 11), images(3, 5, 7, seed=4)
+    y = Blur(kernel=4 * kernel, border="circular").double()(x)
+    expected = [
+        [convolve(c, (k / k.sum()), mode="wrap") for c, k in zip(image, kernel.numpy(), strict=True)]
+        for image in x.numpy()
+    ]
+    assert np.allclose(y.numpy(), expected, atol=1e-12)
+    corner = torch.zeros(5, 5, dtype=torch.float64)
+    corner[4, 4] = 1
+    assert torch.allclose(Blur(kernel=corner, border="circular").double()(x), x.roll((2, 2), (2, 3)), atol=1e-12)
+
+
+def test_learned_kernel_stays_non_negative_keeps_the_light_and_finds_an_unknown_one():
+    x = images(8, 1, 24, 24)
+    wanted = torch.zeros(5, 5, dtype=torch.float64)
+    wanted[1, 3], wanted[2, 2], wanted[4, 0] = 0.5, 0.3, 0.2
+    seen = Blur(kernel=wanted).double()(x)
+    layer = Blur(kernel=nn.Parameter(torch.full((5, 5), 0.04, dtype=torch.float64))).double()
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.2)
+    for _ in range(150):
+        loss = (layer(x) - seen).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    found = layer.physical()["kernel"]
+    assert bool((found >= 0).all()) and float(found.sum()) == pytest.approx(1)
+    assert float((found - wanted).abs().max()) < 0.01

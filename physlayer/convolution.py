@@ -1,0 +1,144 @@
+"""Convolution of images with a point spread function, direct or by FFT, with a backward pass of its own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["BORDERS", "bordered", "convolve", "fast_length"]
+
+BORDERS = ("reflect", "circular", "zero")
+METHODS = ("auto", "direct", "fft")
+DIRECT_TAPS = 9  # of a kernel: up to here a depthwise convolution is faster than two transforms
+
+
+def convolve(x: Tensor, kernel: Tensor, *, border: str = "reflect", method: str = "auto") -> Tensor:
+    r"""Convolve (not correlate) every channel with a kernel; the image keeps its size.
+
+    .. math:: y_{jk} = \sum_{a,b} h_{ab}\, x_{j-a,\,k-b}, \qquad a = -r \ldots r,\; b = -s \ldots s
+
+    A kernel whose weight lies at :math:`a > 0` moves the image down. Where the kernel leaves the image it meets its
+    mirror image (``"reflect"``, the pixels at the border repeated: scipy's name and meaning), its other side
+    (``"circular"``) or darkness (``"zero"``).
+
+    Args:
+        x: images. kernel: :math:`h`, ``(2 r + 1, 2 s + 1)``, or ``(C, 2 r + 1, 2 s + 1)`` for one per channel.
+        border: one of ``BORDERS``. method: ``"direct"``, ``"fft"``, or ``"auto"`` for the faster by kernel size.
+
+    Shape:
+        ``(B, C, H, W)`` to the same.
+
+    Raises:
+        ValueError: for a kernel of even size or of other channels, or an unknown border or method.
+
+    Example:
+        >>> down = torch.tensor([[0.0], [0.0], [1.0]])
+        >>> convolve(torch.eye(3)[None, None], down, border="zero")[0, 0]
+        tensor([[0., 0., 0.],
+                [1., 0., 0.],
+                [0., 1., 0.]])
+    """
+    for name, value, known in (("border", border, BORDERS), ("method", method, METHODS)):
+        if value not in known:
+            raise ValueError(f"Expected {name} to be one of {', '.join(known)}, but got {value!r}.")
+    if kernel.ndim not in (2, 3) or (kernel.ndim == 3 and len(kernel) not in (1, x.shape[1])):
+        raise ValueError(f"Expected kernel to be (h, w) or ({x.shape[1]}, h, w), but got {tuple(kernel.shape)}.")
+    height, width = kernel.shape[-2:]
+    if height % 2 == 0 or width % 2 == 0:
+        raise ValueError(f"Expected a kernel of odd size, but got {height}×{width}; add a row or column of zeros.")
+    kernel = kernel.to(x.dtype)[None] if kernel.ndim == 2 else kernel.to(x.dtype)
+    with torch.autocast(x.device.type, enabled=False):  # half precision would lose the bits of a converter behind
+        if method == "direct" or (method == "auto" and height * width <= DIRECT_TAPS):
+            padded = bordered(bordered(x, height // 2, 2, border), width // 2, 3, border)
+            # torch's convolution is a correlation: turn the kernel
+            weight = kernel.flip(1, 2)[:, None].expand(x.shape[1], 1, height, width)
+            return F.conv2d(padded, weight, groups=x.shape[1])
+        wraps = border == "circular" and height <= x.shape[2] and width <= x.shape[3]
+        if wraps:  # the transform's own border: nothing to add
+            return _Product.apply(x, kernel, (0, 0), tuple(x.shape[2:]))
+        if border != "zero":
+            x = bordered(bordered(x, height // 2, 2, border), width // 2, 3, border)
+        # what wraps around falls on the margin, which is cut off
+        margin = (0, 0) if border == "zero" else (height // 2, width // 2)
+        more = (height // 2, width // 2) if border == "zero" else (0, 0)
+        sizes = tuple(fast_length(side + extra) for side, extra in zip(x.shape[2:], more, strict=True))
+        return _Product.apply(x, kernel, margin, sizes)
+
+
+class _Product(torch.autograd.Function):
+    """Convolution as a product of transforms; both backward products reuse the forward ones."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, kernel: Tensor, margin: tuple[int, int], sizes: tuple[int, int]) -> Tensor:
+        scene = torch.fft.rfft2(x, s=sizes)
+        transfer = torch.fft.rfft2(_centred(kernel, sizes))
+        ctx.save_for_backward(scene if ctx.needs_input_grad[1] else None, transfer)
+        ctx.margin, ctx.sizes, ctx.shapes = margin, sizes, (x.shape, kernel.shape)
+        kept = scene * transfer if ctx.needs_input_grad[1] else scene.mul_(transfer)
+        return _cut(torch.fft.irfft2(kept, s=sizes), margin, x.shape)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad: Tensor):
+        scene, transfer = ctx.saved_tensors
+        (up, left), (shape, size) = ctx.margin, ctx.shapes
+        if up or left:
+            grad = F.pad(grad, (left, left, up, up))
+        seen = torch.fft.rfft2(grad, s=ctx.sizes)
+        found_x = found_kernel = None
+        if ctx.needs_input_grad[1]:
+            together = torch.einsum("bchw,bchw->chw", seen, scene.conj())
+            together = together.sum(0, keepdim=True) if size[0] == 1 else together
+            whole = torch.fft.irfft2(together, s=ctx.sizes)
+            found_kernel = whole.roll((size[1] // 2, size[2] // 2), (1, 2))[:, : size[1], : size[2]]
+        if ctx.needs_input_grad[0]:
+            found_x = torch.fft.irfft2(seen.mul_(transfer.conj()), s=ctx.sizes)[..., : shape[2], : shape[3]]
+        return found_x, found_kernel, None, None
+
+
+def _centred(kernel: Tensor, sizes: tuple[int, int]) -> Tensor:
+    """The kernel on a grid of that size, its middle at the origin."""
+    height, width = kernel.shape[1:]
+    padded = F.pad(kernel, (0, sizes[1] - width, 0, sizes[0] - height))
+    return padded.roll((-(height // 2), -(width // 2)), (1, 2))
+
+
+def _cut(image: Tensor, margin: tuple[int, int], shape: torch.Size) -> Tensor:
+    return image[..., margin[0] : shape[2] - margin[0], margin[1] : shape[3] - margin[1]]
+
+
+def fast_length(length: int) -> int:
+    """The next size whose transform is fast: even, and of factors 2, 3 and 5.
+
+    Example:
+        >>> fast_length(263)
+        270
+    """
+    size = length + length % 2
+    while True:
+        rest = size
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return size
+        size += 2
+
+
+def bordered(x: Tensor, radius: int, axis: int, border: str) -> Tensor:
+    """``x`` with ``radius`` more pixels on both sides of axis 2 or 3; the radius may exceed the image."""
+    size = x.shape[axis]
+    if radius == 0:
+        return x
+    if border == "zero":
+        return F.pad(x, (0, 0, radius, radius) if axis == 2 else (radius, radius))
+    if radius <= size:  # slices, whose gradient is a slice again
+        first, last = x.narrow(axis, 0, radius), x.narrow(axis, size - radius, radius)
+        before, after = (last, first) if border == "circular" else (first.flip(axis), last.flip(axis))
+        return torch.cat([before, x, after], axis)
+    place = torch.arange(-radius, size + radius, device=x.device)
+    if border == "reflect":
+        place = place % (2 * size)
+        place = torch.minimum(place, 2 * size - 1 - place)
+    return x.index_select(axis, place % size)
