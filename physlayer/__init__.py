@@ -11,6 +11,7 @@ from physlayer.camera import camera_cost, export_camera, physical_layers, readin
 from physlayer.camera_array import CameraArray, lattice_shifts
 from physlayer.choose import choose
 from physlayer.choosing import ChoosingLayer
+from physlayer.color_filter_array import ColorFilterArray, annealed_sharpness
 from physlayer.color_weights import ColorWeights
 from physlayer.fourier import FourierSampling
 from physlayer.hdr import ExposureBracket, ExposureMosaic
@@ -37,6 +38,7 @@ __all__ = [
     "Blur",
     "CameraArray",
     "ChoosingLayer",
+    "ColorFilterArray",
     "ColorWeights",
     "Exposure",
     "ExposureBracket",
@@ -61,6 +63,7 @@ __all__ = [
     "SpeckleNoise",
     "TransmissionMask",
     "allocate",
+    "annealed_sharpness",
     "audit_gradients",
     "bit_density",
     "camera_cost",

@@ -14,10 +14,12 @@ from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
 from physlayer.blur import Blur
 from physlayer.camera_array import CameraArray
+from physlayer.color_filter_array import ColorFilterArray
 from physlayer.color_weights import ColorWeights
 from physlayer.fourier import FourierSampling, centre
 from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
+from physlayer.patterns import filter_transmissions
 from physlayer.pixel_layout import PixelLayout
 from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.placement import SensorPlacement
@@ -142,6 +144,20 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase(
         "CameraArray",
         lambda: CameraArray(nn.Parameter(_demand(4, 2).detach() - 2), factor=2.5, fill_factor=_full(0.6)),
+    ),
+    LayerCase(
+        "ColorFilterArray",
+        lambda: ColorFilterArray(_demand(4, 3, 2), transmission=nn.Parameter(filter_transmissions(leak=0.1))),
+        budget=lambda layer: (float(layer.choice().detach().sum(0).max()), 1),
+    ),
+    LayerCase(
+        "ColorFilterArray packed",
+        lambda: ColorFilterArray(_demand(4, 4, 4), output="packed", relaxation="softmax", gumbel=True),
+        shape=(3, 36, 28),
+    ),
+    LayerCase(
+        "ColorFilterArray Bayer",
+        lambda: ColorFilterArray(transmission=nn.Parameter(filter_transmissions(leak=0.1)), output="demosaicked"),
     ),
     LayerCase("ColorWeights", lambda: ColorWeights(_demand(2, 3), constraint="simplex")),
     LayerCase("PixelLayout", lambda: PixelLayout(_demand(7), _demand(9))),
