@@ -26,6 +26,7 @@ from physlayer.quanta import QuantaSensor, bit_density, exposure_estimate
 from physlayer.response import Response
 from physlayer.sensor import SENSORS, Sensor
 from physlayer.sites import grid_sites, log_polar_sites, random_sites
+from physlayer.stains import StainOpticalDensity, stain_vectors
 from physlayer.staircase import SoftStaircase
 from physlayer.transmission import Exposure, Gamma, TransmissionMask
 
@@ -61,6 +62,7 @@ __all__ = [
     "SensorPlacement",
     "SoftStaircase",
     "SpeckleNoise",
+    "StainOpticalDensity",
     "TransmissionMask",
     "allocate",
     "annealed_sharpness",
@@ -80,4 +82,5 @@ __all__ = [
     "random_sites",
     "reading_shape",
     "seed_noise",
+    "stain_vectors",
 ]

@@ -29,6 +29,7 @@ from physlayer.quanta import QuantaSensor
 from physlayer.response import Response
 from physlayer.sensor import Sensor
 from physlayer.sites import random_sites
+from physlayer.stains import StainOpticalDensity
 from physlayer.staircase import SoftStaircase
 from physlayer.transmission import Exposure, Gamma, TransmissionMask
 
@@ -189,6 +190,14 @@ LAYERS: tuple[LayerCase, ...] = (
         lambda: ProjectionSampling(6, weights=_full(0.9, 6), filter_gain=_full(0.8, 5), logits=_demand(6), keep=4),
         shape=(2, 17, 17),
         budget=_places_read,
+    ),
+    LayerCase(
+        "StainOpticalDensity",
+        lambda: StainOpticalDensity(_demand(3, 3), amount=_full(1.3, 3), white=_full(0.9)),
+    ),
+    LayerCase(
+        "StainOpticalDensity concentrations",
+        lambda: StainOpticalDensity(_demand(3, 4), amount=_full(1.3), white=_full(0.9), source="concentrations"),
     ),
     LayerCase("Gamma", lambda: Gamma(_full(1.1), _full(0.9))),
     LayerCase("TransmissionMask", lambda: TransmissionMask(_full(0.7, 37, 31))),
