@@ -27,6 +27,7 @@ STAINS: dict[str, tuple[float, float, float]] = {
     "methylene blue": (0.8348, 0.5136, 0.1963),  # these two: Giemsa in Landini's Colour Deconvolution for ImageJ
     "Giemsa eosin": (0.0928, 0.9541, 0.2831),
 }
+WORST_CONDITION = 1e4  # of stain vectors, beyond which float32 keeps too little of a concentration
 PLACES = ("light", "density", "concentrations")
 
 
@@ -106,20 +107,19 @@ def unmix_density(density: Tensor, stains: Tensor) -> Tensor:
         >>> unmix_density(torch.tensor([0.2, 0.5]).view(1, 2, 1, 1), torch.eye(2)).flatten()
         tensor([0.2000, 0.5000])
     """
-    gram = stains @ stains.T
-    inverse, failed = torch.linalg.inv_ex(gram)
-    if not torch.compiler.is_compiling() and (bool(failed.any()) or _condition(stains) > 1e4):
-        raise ValueError(
-            f"Expected stains of different colours, at most as many as the {stains.shape[1]} channels, but got "
-            f"{len(stains)} that cannot be told apart; leave out one of two that are alike."
-        )
+    if stains.device.type == "cpu" and not torch.compiler.is_compiling():
+        _require_distinct(stains)  # elsewhere the look would make the accelerator wait
+    inverse, _ = torch.linalg.inv_ex(stains @ stains.T)
     return torch.einsum("bchw,sc->bshw", density, inverse @ stains)
 
 
-def _condition(stains: Tensor) -> float:
-    if len(stains) > stains.shape[1]:
-        return math.inf
-    return float(torch.linalg.cond(stains.detach().double()))
+def _require_distinct(stains: Tensor) -> None:
+    count, channels = stains.shape
+    if count > channels or not float(torch.linalg.cond(stains.detach().double())) < WORST_CONDITION:
+        raise ValueError(
+            f"Expected stains of different colours, at most as many as the {channels} channels, but got {count} that "
+            f"cannot be told apart; leave out one of two that are alike."
+        )
 
 
 class StainOpticalDensity(PhysicalLayer):
@@ -189,14 +189,9 @@ class StainOpticalDensity(PhysicalLayer):
         self.register_physical("amount", amount, unit="1", low=0.0, logarithmic=True)
         self.register_physical("white", white, unit="1", low=0.0)
         if self.amount.ndim > 1 or self.amount.numel() not in (1, len(stains)):
-            raise ValueError(
-                f"Expected amount to be one number or one per stain, ({len(stains)},), but got {tuple(self.amount.shape)}."
-            )
-        if source == "light" and _condition(stains) > 1e4:
-            raise ValueError(
-                f"Expected stains of different colours, at most as many as the {stains.shape[1]} channels, but got "
-                f"{len(stains)} that cannot be told apart; leave out one of two that are alike."
-            )
+            raise ValueError(f"Expected amount to be one number or one per stain, but got {tuple(self.amount.shape)}.")
+        if source == "light":
+            _require_distinct(self.unit_stains())
         self.accepts = Accepts(channels=stains.shape[1] if source == "light" else len(stains))
 
     def unit_stains(self) -> Tensor:
