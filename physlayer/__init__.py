@@ -26,9 +26,11 @@ from physlayer.quanta import QuantaSensor, bit_density, exposure_estimate
 from physlayer.response import Response
 from physlayer.sensor import SENSORS, Sensor
 from physlayer.sites import grid_sites, log_polar_sites, random_sites
+from physlayer.spectral import SpectralFilters
 from physlayer.stains import StainOpticalDensity, stain_vectors
 from physlayer.staircase import SoftStaircase
 from physlayer.transmission import Exposure, Gamma, TransmissionMask
+from physlayer.unmixing import cramer_rao_bound
 
 __version__ = "0.1.0"
 
@@ -62,6 +64,7 @@ __all__ = [
     "SensorPlacement",
     "SoftStaircase",
     "SpeckleNoise",
+    "SpectralFilters",
     "StainOpticalDensity",
     "TransmissionMask",
     "allocate",
@@ -70,6 +73,7 @@ __all__ = [
     "bit_density",
     "camera_cost",
     "choose",
+    "cramer_rao_bound",
     "effective_bits",
     "export_camera",
     "exposure_estimate",

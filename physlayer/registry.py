@@ -16,6 +16,7 @@ from physlayer.blur import Blur
 from physlayer.camera_array import CameraArray
 from physlayer.color_filter_array import ColorFilterArray
 from physlayer.color_weights import ColorWeights
+from physlayer.fluorophores import emission_spectra, wavelength_axis
 from physlayer.fourier import FourierSampling, centre
 from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
@@ -29,6 +30,7 @@ from physlayer.quanta import QuantaSensor
 from physlayer.response import Response
 from physlayer.sensor import Sensor
 from physlayer.sites import random_sites
+from physlayer.spectral import SpectralFilters
 from physlayer.stains import StainOpticalDensity
 from physlayer.staircase import SoftStaircase
 from physlayer.transmission import Exposure, Gamma, TransmissionMask
@@ -190,6 +192,34 @@ LAYERS: tuple[LayerCase, ...] = (
         lambda: ProjectionSampling(6, weights=_full(0.9, 6), filter_gain=_full(0.8, 5), logits=_demand(6), keep=4),
         shape=(2, 17, 17),
         budget=_places_read,
+    ),
+    LayerCase(
+        "SpectralFilters Gaussian",
+        lambda: SpectralFilters(
+            centre_nm=nn.Parameter(torch.tensor([450.0, 550.0])),
+            width_nm=_full(60.0, 2),
+            quantum_efficiency=_full(0.7, 71),
+            exposure=_full(1.2, 2),
+        ),
+        shape=(71, 5, 7),
+    ),
+    LayerCase(
+        "SpectralFilters cuts",
+        lambda: SpectralFilters(
+            cuts_nm=nn.Parameter(torch.tensor([512.0, 589.0])),
+            emission=emission_spectra(["EGFP", "EYFP", "mCherry"], wavelength_axis()),
+        ),
+    ),
+    LayerCase(
+        "SpectralFilters partition",
+        lambda: SpectralFilters(partition=_demand(3, 71)),
+        shape=(71, 5, 7),
+        budget=lambda layer: (float(layer.curves().detach().sum(0).max()) - 1e-6, 1.0),
+    ),
+    LayerCase(
+        "SpectralFilters free",
+        lambda: SpectralFilters(transmission=_full(0.5, 2, 71), exposure=_demand(2), sequential=True),
+        shape=(71, 5, 7),
     ),
     LayerCase(
         "StainOpticalDensity",
