@@ -17,7 +17,8 @@ __all__ = [
     "wavelength_axis",
 ]
 
-# Peaks of excitation and emission, nm, as commonly quoted; spectra: FPbase, Lambert 2019, doi:10.1038/s41592-019-0352-8.
+# Peaks of excitation and emission, nm, as commonly quoted. Spectra: FPbase (Lambert 2019,
+# doi:10.1038/s41592-019-0352-8).
 FLUOROPHORES: dict[str, tuple[float, float]] = {
     "DAPI": (358.0, 461.0),
     "mTurquoise2": (434.0, 474.0),
