@@ -177,6 +177,12 @@ def test_one_band_tells_two_equally_bright_fluorophores_apart_by_chance_only():
     assert float(((share > share.median()) == kind).double().mean()) == 1.0
 
 
+def test_read_noise_adds_its_square_to_the_photons_of_a_channel():
+    mixing, abundance = torch.diag(torch.tensor([100.0, 400.0])), torch.tensor([0.5, 2.0])
+    expected = [(50 + 49) / 100**2, (800 + 49) / 400**2]
+    assert cramer_rao_bound(mixing, abundance, 7.0).tolist() == pytest.approx(expected)
+
+
 def test_the_bound_is_that_of_weighted_least_squares_on_simulated_photons():
     mixing, abundance = three_bands(517.0, 585.0), torch.tensor([1.0, 0.6, 1.4]).double()
     counts = torch.poisson((mixing @ abundance).expand(20_000, 3), generator=torch.Generator().manual_seed(0))
