@@ -11,6 +11,7 @@ from physlayer.camera import camera_cost, export_camera, physical_layers, readin
 from physlayer.camera_array import CameraArray, lattice_shifts
 from physlayer.choose import choose
 from physlayer.choosing import ChoosingLayer
+from physlayer.color_filter_array import ColorFilterArray, annealed_sharpness
 from physlayer.color_weights import ColorWeights
 from physlayer.fourier import FourierSampling
 from physlayer.hdr import ExposureBracket, ExposureMosaic
@@ -25,8 +26,11 @@ from physlayer.quanta import QuantaSensor, bit_density, exposure_estimate
 from physlayer.response import Response
 from physlayer.sensor import SENSORS, Sensor
 from physlayer.sites import grid_sites, log_polar_sites, random_sites
+from physlayer.spectral import SpectralFilters
+from physlayer.stains import StainOpticalDensity, stain_vectors
 from physlayer.staircase import SoftStaircase
 from physlayer.transmission import Exposure, Gamma, TransmissionMask
+from physlayer.unmixing import cramer_rao_bound
 
 __version__ = "0.1.0"
 
@@ -37,6 +41,7 @@ __all__ = [
     "Blur",
     "CameraArray",
     "ChoosingLayer",
+    "ColorFilterArray",
     "ColorWeights",
     "Exposure",
     "ExposureBracket",
@@ -59,12 +64,16 @@ __all__ = [
     "SensorPlacement",
     "SoftStaircase",
     "SpeckleNoise",
+    "SpectralFilters",
+    "StainOpticalDensity",
     "TransmissionMask",
     "allocate",
+    "annealed_sharpness",
     "audit_gradients",
     "bit_density",
     "camera_cost",
     "choose",
+    "cramer_rao_bound",
     "effective_bits",
     "export_camera",
     "exposure_estimate",
@@ -77,4 +86,5 @@ __all__ = [
     "random_sites",
     "reading_shape",
     "seed_noise",
+    "stain_vectors",
 ]

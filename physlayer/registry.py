@@ -14,10 +14,13 @@ from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
 from physlayer.blur import Blur
 from physlayer.camera_array import CameraArray
+from physlayer.color_filter_array import ColorFilterArray
 from physlayer.color_weights import ColorWeights
+from physlayer.fluorophores import emission_spectra, wavelength_axis
 from physlayer.fourier import FourierSampling, centre
 from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
+from physlayer.patterns import filter_transmissions
 from physlayer.pixel_layout import PixelLayout
 from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.placement import SensorPlacement
@@ -27,6 +30,8 @@ from physlayer.quanta import QuantaSensor
 from physlayer.response import Response
 from physlayer.sensor import Sensor
 from physlayer.sites import random_sites
+from physlayer.spectral import SpectralFilters
+from physlayer.stains import StainOpticalDensity
 from physlayer.staircase import SoftStaircase
 from physlayer.transmission import Exposure, Gamma, TransmissionMask
 
@@ -145,6 +150,20 @@ LAYERS: tuple[LayerCase, ...] = (
         "CameraArray",
         lambda: CameraArray(nn.Parameter(_demand(4, 2).detach() - 2), factor=2.5, fill_factor=_full(0.6)),
     ),
+    LayerCase(
+        "ColorFilterArray",
+        lambda: ColorFilterArray(_demand(4, 3, 2), transmission=nn.Parameter(filter_transmissions(leak=0.1))),
+        budget=lambda layer: (float(layer.choice().detach().sum(0).max()), 1),
+    ),
+    LayerCase(
+        "ColorFilterArray packed",
+        lambda: ColorFilterArray(_demand(4, 4, 4), output="packed", relaxation="softmax", gumbel=True),
+        shape=(3, 36, 28),
+    ),
+    LayerCase(
+        "ColorFilterArray Bayer",
+        lambda: ColorFilterArray(transmission=nn.Parameter(filter_transmissions(leak=0.1)), output="demosaicked"),
+    ),
     LayerCase("ColorWeights", lambda: ColorWeights(_demand(2, 3), constraint="simplex")),
     LayerCase("PixelLayout", lambda: PixelLayout(_demand(7), _demand(9))),
     LayerCase("PowerLayout", lambda: PowerLayout(_sites(20), nn.Parameter(0.3 * _demand(20).detach()))),
@@ -175,6 +194,42 @@ LAYERS: tuple[LayerCase, ...] = (
         lambda: ProjectionSampling(6, weights=_full(0.9, 6), filter_gain=_full(0.8, 5), logits=_demand(6), keep=4),
         shape=(2, 17, 17),
         budget=_places_read,
+    ),
+    LayerCase(
+        "SpectralFilters Gaussian",
+        lambda: SpectralFilters(
+            centre_nm=nn.Parameter(torch.tensor([450.0, 550.0])),
+            width_nm=_full(60.0, 2),
+            quantum_efficiency=_full(0.7, 71),
+            exposure=_full(1.2, 2),
+        ),
+        shape=(71, 5, 7),
+    ),
+    LayerCase(
+        "SpectralFilters cuts",
+        lambda: SpectralFilters(
+            cuts_nm=nn.Parameter(torch.tensor([512.0, 589.0])),
+            emission=emission_spectra(["EGFP", "EYFP", "mCherry"], wavelength_axis()),
+        ),
+    ),
+    LayerCase(
+        "SpectralFilters partition",
+        lambda: SpectralFilters(partition=_demand(3, 71)),
+        shape=(71, 5, 7),
+        budget=lambda layer: (float(layer.curves().detach().sum(0).max()) - 1e-6, 1.0),
+    ),
+    LayerCase(
+        "SpectralFilters free",
+        lambda: SpectralFilters(transmission=_full(0.5, 2, 71), exposure=_demand(2), sequential=True),
+        shape=(71, 5, 7),
+    ),
+    LayerCase(
+        "StainOpticalDensity",
+        lambda: StainOpticalDensity(_demand(3, 3), amount=_full(1.3, 3), white=_full(0.9)),
+    ),
+    LayerCase(
+        "StainOpticalDensity concentrations",
+        lambda: StainOpticalDensity(_demand(3, 4), amount=_full(1.3), white=_full(0.9), source="concentrations"),
     ),
     LayerCase("Gamma", lambda: Gamma(_full(1.1), _full(0.9))),
     LayerCase("TransmissionMask", lambda: TransmissionMask(_full(0.7, 37, 31))),
