@@ -28,7 +28,7 @@ def pattern_from_code(code: str, columns: int, letters: str = "RGBW") -> tuple[s
 
 # Bayer 1976, US patent 3,971,065. X-Trans: the order that raw converters use. Half white: white on a checkerboard and
 # the colours between, an arrangement of our own of the kind that Kodak announced in 2007. Sparse: Chakrabarti, Freeman
-# & Zickler 2014, doi:10.1109/ICCPHOT.2014.6831801. Learned: Chakrabarti 2016, arXiv:1605.07078, from the code string
+# & Zickler 2014, doi:10.1109/ICCPHOT.2014.6831801. Learned, 8×8: Chakrabarti 2016, arXiv:1605.07078, from the code string
 # that the author publishes with it, in reading order.
 PATTERNS: dict[str, tuple[str, ...]] = {
     "white": ("W",),
@@ -37,7 +37,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     "rgbw": ("RG", "WB"),
     "half white": ("WBWG", "BWGW", "WGWR", "GWRW"),
     "sparse": ("GBWW", "RGWW", "WWWW", "WWWW"),
-    "learned 8×8": pattern_from_code("3133033303333303132232330233131233333103303133100323133331333322", 8),
+    "chakrabarti": pattern_from_code("3133033303333303132232330233131233333103303133100323133331333322", 8),
 }
 
 

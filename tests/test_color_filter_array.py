@@ -104,13 +104,13 @@ def test_light_stays_within_full_scale_and_its_share_is_that_of_the_pattern():
         assert float(cfa(light).max()) <= 1 + 1e-6
         assert cfa.cost((3, 24, 24))["transmission"] == pytest.approx(float(cfa(light).mean()), abs=1e-6)
     assert ColorFilterArray("bayer").cost((3, 24, 24))["transmission"] == pytest.approx(1 / 3)
-    assert ColorFilterArray("learned 8×8").cost((3, 24, 24))["transmission"] == pytest.approx((39 + 25 / 3) / 64)
+    assert ColorFilterArray("chakrabarti").cost((3, 24, 24))["transmission"] == pytest.approx((39 + 25 / 3) / 64)
 
 
 def test_published_learned_pattern_has_39_white_9_green_8_red_8_blue():
-    tile = tile_from_rows(PATTERNS["learned 8×8"], "RGBW")
+    tile = tile_from_rows(PATTERNS["chakrabarti"], "RGBW")
     assert tile.shape == (4, 8, 8) and tile.sum((1, 2)).tolist() == [8, 9, 8, 39]
-    assert PATTERNS["learned 8×8"][0] == "WGWWRWWW"  # reading order: 31330333
+    assert PATTERNS["chakrabarti"][0] == "WGWWRWWW"  # reading order: 31330333
 
 
 def test_x_trans_has_every_colour_in_every_row_and_column_and_20_green_of_36():
