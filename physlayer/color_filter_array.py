@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from physlayer.base import PhysicalLayer
 from physlayer.checks import Accepts, plain_number
 from physlayer.choose import choose
-from physlayer.mosaic import PLACES, demosaick, mosaic, pack_phases
+from physlayer.mosaic import PLACES, demosaick, filter_planes, mosaic, pack_phases
 from physlayer.noise import Noise
 from physlayer.patterns import filter_transmissions, pattern_rows, tile_from_rows
 
 __all__ = ["ColorFilterArray", "annealed_sharpness"]
 
-OUTPUTS = ("mosaic", "packed", "demosaicked")
+OUTPUTS = ("mosaic", "packed", "planes", "demosaicked")
 RELAXATIONS = ("straight_through", "softmax")
 
 
@@ -59,7 +59,8 @@ class ColorFilterArray(PhysicalLayer):
             :func:`physlayer.patterns.filter_transmissions` of ``filters`` on red, green and blue.
         filters: the L letters that stand for the filters.
         output: ``"mosaic"``, one channel; ``"packed"``, one channel per place of the tile at the tile's pitch
-            (:func:`physlayer.mosaic.pack_phases`); ``"demosaicked"``, red, green and blue on the scale of the scene
+            (:func:`physlayer.mosaic.pack_phases`); ``"planes"``, one channel per filter, 0 elsewhere
+            (:func:`physlayer.mosaic.filter_planes`); ``"demosaicked"``, red, green and blue on the scale of the scene
             (:func:`physlayer.mosaic.demosaick`), of a given Bayer tile only. Where a sensor with noise stands behind,
             leave the mosaic and put :meth:`decoder` behind the sensor.
         relaxation: ``"straight_through"`` or ``"softmax"``. temperature: of the straight-through surrogate, unit 1.
@@ -67,7 +68,7 @@ class ColorFilterArray(PhysicalLayer):
             off by default. noise_seed: of that noise.
 
     Shape:
-        ``(B, C, H, W)`` to ``(B, 1, H, W)``, ``(B, P Q, H / P, W / Q)`` or ``(B, 3, H, W)``.
+        ``(B, C, H, W)`` to ``(B, 1, H, W)``, ``(B, P Q, H / P, W / Q)``, ``(B, L, H, W)`` or ``(B, 3, H, W)``.
 
     Raises:
         ValueError: if the tile is no choice of one filter at each place, its size does not fit the output, or the image
@@ -148,8 +149,10 @@ class ColorFilterArray(PhysicalLayer):
         if not self.training or "tile" not in self.learned():
             return self.choice()
         count, *places = self.tile.shape
-        noise = self.noise.gumbel(x.new_empty(len(x), *places, count)) if self.gumbel else None
-        if self.relaxation == "straight_through":
+        return self._relaxed(self.noise.gumbel(x.new_empty(len(x), *places, count)) if self.gumbel else None)
+
+    def _relaxed(self, noise: Tensor | None = None) -> Tensor:
+        if not self.training or "tile" not in self.learned() or self.relaxation == "straight_through":
             return self.choice(noise)
         logits = self.tile if noise is None else self.tile + noise.movedim(-1, -3)
         return torch.softmax(self.sharpness * logits, -3)
@@ -167,6 +170,8 @@ class ColorFilterArray(PhysicalLayer):
             return pack_phases(y, tuple(self.tile.shape[1:]))
         if output == "mosaic":
             return y
+        if output == "planes":
+            return filter_planes(y, self._relaxed())
         # on the scale of the scene: white is 1 in every colour
         white = self.transmission.mean(1)[[self.filters.index(c) for c in "RGB"]]
         return demosaick(y, self.red) / white.view(3, 1, 1).to(y.dtype)
@@ -175,7 +180,7 @@ class ColorFilterArray(PhysicalLayer):
         """A digital step for the end of the camera that arranges the mosaic which a sensor has read.
 
         Args:
-            output: ``"packed"`` or ``"demosaicked"``.
+            output: ``"packed"``, ``"planes"`` or ``"demosaicked"``.
 
         Example:
             >>> from physlayer import BitDepth, Exposure
@@ -193,6 +198,8 @@ class ColorFilterArray(PhysicalLayer):
         return _Decoder(self, output)
 
     def _check_output(self, output: str) -> None:
+        if output == "planes" and self.gumbel:
+            raise ValueError("Expected gumbel=False for planes: a mosaic does not say which filters an image met.")
         if output == "demosaicked" and self.red is None:
             raise ValueError(
                 "Expected a given Bayer tile of red, two greens and blue to demosaick, but got "
@@ -216,7 +223,7 @@ class ColorFilterArray(PhysicalLayer):
         (_, rows, columns), (_, height, width) = self.tile.shape, shape
         if self.output == "packed":
             return rows * columns, height // rows, width // columns
-        return (1 if self.output == "mosaic" else 3), height, width
+        return {"mosaic": 1, "planes": len(self.filters), "demosaicked": 3}[self.output], height, width
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         light = torch.einsum("lpq,lc->pq", self.choice().detach(), self.transmission.detach()) / shape[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["PLACES", "demosaick", "mosaic", "pack_phases"]
+__all__ = ["PLACES", "demosaick", "filter_planes", "mosaic", "pack_phases"]
 
 # places of red in a 2×2 tile; kornia names the tile by its pixels (1, 1) and (1, 2)
 PLACES = {(0, 0): "BG", (0, 1): "GB", (1, 1): "RG", (1, 0): "GR"}
@@ -62,6 +62,26 @@ def pack_phases(y: Tensor, tile: tuple[int, int]) -> Tensor:
         )
     tiles = y.reshape(len(y), height // rows, rows, width // columns, columns)
     return tiles.permute(0, 2, 4, 1, 3).flatten(1, 2)
+
+
+def filter_planes(y: Tensor, choice: Tensor) -> Tensor:
+    """A mosaic as one image per filter, 0 where another filter is: what a network needs to know of the layout.
+
+    Args:
+        y: a mosaic, ``(B, 1, H, W)``. choice: the filter at each place of the tile, ``(L, P, Q)``.
+
+    Shape:
+        ``(B, 1, H, W)`` to ``(B, L, H, W)``, of any size and the same for any tile of these filters.
+
+    Example:
+        >>> import torch
+        >>> filter_planes(torch.tensor([[[[1.0, 2.0, 3.0]]]]), torch.eye(2).view(2, 1, 2))
+        tensor([[[[1., 0., 3.]],
+        <BLANKLINE>
+                 [[0., 2., 0.]]]])
+    """
+    (height, width), (rows, columns) = y.shape[2:], choice.shape[-2:]
+    return y * choice.to(y.dtype).repeat(1, -(-height // rows), -(-width // columns))[:, :height, :width]
 
 
 def demosaick(y: Tensor, red: tuple[int, int] = (0, 0)) -> Tensor:

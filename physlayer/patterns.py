@@ -28,8 +28,8 @@ def pattern_from_code(code: str, columns: int, letters: str = "RGBW") -> tuple[s
 
 # Bayer 1976, US patent 3,971,065. X-Trans: the order that raw converters use. Half white: white on a checkerboard and
 # the colours between, an arrangement of our own of the kind that Kodak announced in 2007. Sparse: Chakrabarti, Freeman
-# & Zickler 2014, doi:10.1109/ICCPHOT.2014.6831801. Learned, 8×8: Chakrabarti 2016, arXiv:1605.07078, from the code string
-# that the author publishes with it, in reading order.
+# & Zickler 2014, doi:10.1109/ICCPHOT.2014.6831801. Chakrabarti: the learned 8×8 tile of Chakrabarti 2016,
+# arXiv:1605.07078, from the code string that the author publishes with it, in reading order.
 PATTERNS: dict[str, tuple[str, ...]] = {
     "white": ("W",),
     "bayer": ("RG", "GB"),

@@ -257,3 +257,17 @@ def test_half_precision_around_the_camera_does_not_round_its_light():
         with torch.autocast("cpu", dtype=torch.bfloat16):
             y = cfa(x)
         assert y.dtype == torch.float32 and torch.equal(y, cfa(x))
+
+
+def test_planes_hold_every_reading_once_and_tell_where_its_filter_is():
+    x = torch.rand(2, 3, 11, 9, generator=torch.Generator().manual_seed(0))
+    logits = nn.Parameter(0.1 * torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(1)))
+    array = ColorFilterArray(logits).train()
+    planes = nn.Sequential(array, array.decoder("planes"))(x)
+    assert planes.shape == (2, 4, 11, 9) and torch.equal(planes.sum(1, keepdim=True), array(x))
+    assert bool(((planes != 0).sum(1) <= 1).all())
+    planes.square().sum().backward()
+    assert float(logits.grad.abs().min()) > 0
+    assert ColorFilterArray("chakrabarti", output="planes")(x).shape == (2, 4, 11, 9)
+    with pytest.raises(ValueError, match="Expected gumbel=False for planes"):
+        ColorFilterArray("bayer", output="planes", gumbel=True)

@@ -7,7 +7,6 @@ import functools
 import torch
 from torch import Tensor, nn
 
-from physlayer.camera import reading_shape
 from physlayer.data import ImageSet, TaskData
 from physlayer.sweep.grid import Point
 from physlayer.training import seeded
@@ -47,7 +46,7 @@ def assemble(task, config: dict, layers: list[nn.Module], data: TaskData) -> nn.
     then has the same field of view, depth and cost behind every camera.
     """
     scene = tuple(data.pool.images.shape[1:])
-    channels, height, width = reading_shape(nn.Sequential(*layers), scene)
+    channels, height, width = handed_over(nn.Sequential(*layers), scene)
     smaller = height < scene[1] or width < scene[2]
     seen = (channels, *scene[1:]) if smaller else (channels, height, width)
     with seeded(config["seed"]):
@@ -55,6 +54,17 @@ def assemble(task, config: dict, layers: list[nn.Module], data: TaskData) -> nn.
     if smaller:
         network = nn.Sequential(nn.Upsample(size=scene[1:], mode="nearest"), network)
     return nn.Sequential(*layers, network)
+
+
+def handed_over(camera: nn.Sequential, scene: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Shape of what a camera and its digital steps give for one scene, by giving them a dark one."""
+    flags = [(module, module.training) for module in camera.modules()]
+    try:
+        with torch.no_grad():
+            return tuple(camera.eval()(torch.zeros(1, *scene)).shape[1:])
+    finally:
+        for module, flag in flags:
+            module.training = flag
 
 
 def camera_of(model: nn.Sequential) -> nn.Sequential:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from physlayer.sweep import main
-from sweeps import cameras, hdr, kspace, photons, pixel_layout, quanta, resolution, sensor_placement
+from sweeps import cameras, color_filters, hdr, kspace, photons, pixel_layout, quanta, resolution, sensor_placement
 
 SAMPLES = {
     resolution: 3 * 8 * 8,
@@ -34,6 +34,7 @@ def records(out):
         (cameras, ["--cameras", "4", "--variants", "fixed,learned", "--epochs", "1"]),
         (pixel_layout, ["--pixels", "64", "--variants", "fixed,log_polar,learned", "--epochs", "1"]),
         (kspace, ["--keep", "1/4", "--variants", "fixed,low_pass,random,learned", "--epochs", "1"]),
+        (color_filters, ["--photons", "300", "--variants", "mono,learned", "--epochs", "8"]),
         (sensor_placement, ["--task", "digits", "--keep", "1/64"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
