@@ -6,6 +6,7 @@ from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth, effective_bits
 from physlayer.blur import Blur
+from physlayer.blur_field import GaussianBlurMap, ShiftVariantBlur
 from physlayer.budget import allocate
 from physlayer.camera import camera_cost, export_camera, physical_layers, reading_shape
 from physlayer.camera_array import CameraArray, lattice_shifts
@@ -43,6 +44,7 @@ __all__ = [
     "ExposureMosaic",
     "FourierSampling",
     "Gamma",
+    "GaussianBlurMap",
     "GaussianNoise",
     "LearnedStep",
     "MovementAudit",
@@ -57,6 +59,7 @@ __all__ = [
     "SaltPepper",
     "Sensor",
     "SensorPlacement",
+    "ShiftVariantBlur",
     "SoftStaircase",
     "SpeckleNoise",
     "TransmissionMask",

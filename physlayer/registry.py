@@ -13,6 +13,7 @@ from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
 from physlayer.blur import Blur
+from physlayer.blur_field import GaussianBlurMap, ShiftVariantBlur
 from physlayer.camera_array import CameraArray
 from physlayer.color_weights import ColorWeights
 from physlayer.fourier import FourierSampling, centre
@@ -138,6 +139,9 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase("SaltPepper", lambda: SaltPepper(_full(0.2))),
     LayerCase("Blur", lambda: Blur(_full(1.2))),
     LayerCase("Blur channel", lambda: Blur(_full(0.8, 3, 1, 1), radius=6, border="zero")),
+    LayerCase("ShiftVariantBlur nodes", lambda: ShiftVariantBlur(_demand(2, 3, 5, 7))),
+    LayerCase("ShiftVariantBlur rank", lambda: ShiftVariantBlur(_demand(3, 5, 5), _demand(3, 4, 2), model="gather")),
+    LayerCase("GaussianBlurMap", lambda: GaussianBlurMap(_demand(3, 2), widths=5, border="zero")),
     LayerCase("PixelBinning", lambda: PixelBinning(2.5, fill_factor=_full(0.7))),
     LayerCase(
         "CameraArray",

@@ -14,7 +14,7 @@ __all__ = ["gather", "scatter"]
 def scatter(x: Tensor, kernels: Tensor, weights: Tensor, *, border: str = "reflect") -> Tensor:
     r"""Shift-variant blur on the object's side: every point of the scene spreads its light with a kernel of its own.
 
-    .. math:: y = \sum_r b_r * (w_r\, x), \qquad y_u = \sum_v h(u - v;\, v)\, x_v, \quad h(\cdot;\, v) = \sum_r w_r(v)\, b_r
+    .. math:: y = \sum_r b_r * (w_r\,x), \qquad y_u = \sum_v h(u - v;\,v)\,x_v, \quad h(\cdot;\,v) = \sum_r w_r(v)\,b_r
 
     The physics of incoherent imaging. With kernels of sum 1 and :math:`\sum_r w_r = 1` all light is kept (exactly for
     ``border="circular"``, and away from the border for the others), but a flat field does not stay flat where
@@ -46,7 +46,7 @@ def scatter(x: Tensor, kernels: Tensor, weights: Tensor, *, border: str = "refle
 def gather(x: Tensor, kernels: Tensor, weights: Tensor, *, border: str = "reflect") -> Tensor:
     r"""Shift-variant blur on the detector's side: every pixel collects light with a kernel of its own.
 
-    .. math:: y = \sum_r w_r\,(b_r * x), \qquad y_u = \sum_v h(u - v;\, u)\, x_v, \quad h(\cdot;\, u) = \sum_r w_r(u)\, b_r
+    .. math:: y = \sum_r w_r\,(b_r * x), \qquad y_u = \sum_v h(u - v;\,u)\,x_v, \quad h(\cdot;\,u) = \sum_r w_r(u)\,b_r
 
     The physics of pixels or array elements that differ, and a common approximation of :func:`scatter`. With kernels of
     sum 1 and :math:`\sum_r w_r = 1` a flat field stays flat, but light is not kept where the kernel changes. The
