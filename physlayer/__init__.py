@@ -16,6 +16,8 @@ from physlayer.color_weights import ColorWeights
 from physlayer.fourier import FourierSampling
 from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
+from physlayer.local_lmmse import local_least_squares, local_lmmse
+from physlayer.locally_connected import LocallyConnected2d
 from physlayer.noise import noise_draw, seed_noise
 from physlayer.pixel_layout import PixelLayout
 from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
@@ -47,6 +49,7 @@ __all__ = [
     "GaussianBlurMap",
     "GaussianNoise",
     "LearnedStep",
+    "LocallyConnected2d",
     "MovementAudit",
     "PhotonNoise",
     "PhysicalLayer",
@@ -73,6 +76,8 @@ __all__ = [
     "exposure_estimate",
     "grid_sites",
     "lattice_shifts",
+    "local_least_squares",
+    "local_lmmse",
     "log_polar_sites",
     "noise_draw",
     "parameter_groups",
