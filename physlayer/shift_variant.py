@@ -127,7 +127,7 @@ class _PairedKernels(torch.autograd.Function):
         _, for_x, for_kernels, for_weights, _, _ = ctx.needs_input_grad
         shape, sizes, found_x, beta, found_omega = ctx.shapes[0], ctx.sizes, None, None, None
         turned = torch.fft.ifft2(placed, norm="forward")  # transforms of the turned kernels
-        # Blurred images of all kernels are computed a second time: to keep them costs more, in time as in memory.
+        # What each kernel made of the batch is computed anew: to keep it takes R batches of memory and hardly less time.
         if ctx.name == "gather":
             if for_x or for_kernels:
                 found_x, sums = _spread(grad, omega, turned, sizes, shape, x if for_kernels else None, for_x)
@@ -149,12 +149,13 @@ def _collect(image, omega, transfer, sizes, shape, against=None, wanted=True):
     """Re Σ ω (β ∗ image) by one forward transform, and the products of β ∗ image with ``against``, summed."""
     y = image.new_empty(shape) if wanted else None
     sums = torch.zeros_like(omega) if against is not None else None
+    height, width = shape[2:]
     for part in _parts(image):
         seen, total = torch.fft.fft2(image[part], s=sizes), None
         for p in range(len(omega)):
-            blurred = _inverse(seen * transfer[p], shape)
+            blurred = torch.fft.ifft2(seen * transfer[p])[..., :height, :width]
             if against is not None:
-                _add_product(sums[p], against[part], blurred)
+                sums[p] += (blurred * against[part]).sum((0, 1))
             if wanted:
                 total = blurred.mul_(omega[p]) if p == 0 else total.addcmul_(blurred, omega[p])
         if wanted:
@@ -168,32 +169,18 @@ def _spread(image, omega, transfer, sizes, shape, against=None, wanted=True):
     sums = torch.zeros_like(transfer) if against is not None else None
     height, width = image.shape[2:]
     for part in _parts(image):
-        rows, total = omega.new_zeros(*image[part].shape[:2], height, sizes[1]), None
+        weighted, total = omega.new_zeros(*image[part].shape[:2], *sizes), None
         turned = torch.fft.fft2(against[part], s=sizes).conj().resolve_conj() if against is not None else None
         for p in range(len(omega)):
-            torch.mul(image[part], omega[p], out=rows[..., :width])
-            seen = torch.fft.fft(torch.fft.fft(rows), n=sizes[0], dim=2)
+            torch.mul(image[part], omega[p], out=weighted[..., :height, :width])
+            seen = torch.fft.fft2(weighted)
             if against is not None:
-                _add_product(sums[p], seen, turned)
+                sums[p] += (seen * turned).sum((0, 1))
             if wanted:
                 total = seen.mul_(transfer[p]) if p == 0 else total.addcmul_(seen, transfer[p])
         if wanted:
-            y[part] = _inverse(total, shape).real
+            y[part] = torch.fft.ifft2(total)[..., : shape[2], : shape[3]].real
     return y, sums
-
-
-def _add_product(total: Tensor, one: Tensor, other: Tensor) -> None:
-    """Add the product of two batches, summed over images and channels."""
-    if total.device.type == "cpu":
-        for a, b in zip(one.flatten(0, 1), other.flatten(0, 1), strict=True):
-            total.addcmul_(a, b)
-    else:
-        total += (one * other).sum((0, 1))
-
-
-def _inverse(spectrum: Tensor, shape: tuple[int, ...]) -> Tensor:
-    rows = torch.fft.ifft(spectrum, dim=2)[:, :, : shape[2]]  # rows that are cut off need no second transform
-    return torch.fft.ifft(rows)[..., : shape[3]]
 
 
 def _parts(x: Tensor) -> list[slice]:
