@@ -3,9 +3,10 @@
     python benchmarks/shift_variant.py                                   # 32×3×240×320, float32, 8 kernels of 25×25
     python benchmarks/shift_variant.py --threads 1 --shape 2 3 240 320
 
-Reference: the sum of eight plain FFT blurs (``rfft2``, product, ``irfft2``, differentiated by PyTorch) with a product
-before or behind each, and the same with ``physlayer.convolution.convolve``. Rounds are interleaved, medians compared.
-Once with everything learned and once with the blur fixed.
+References, each the sum of eight blurs with a product before or behind each: "plain", an FFT convolution as one writes
+it (``rfft2`` of the padded image, product, ``irfft2``, differentiated by PyTorch); "fast size", the same with the image
+padded to a size whose transform is fast; and ``physlayer.convolution.convolve``. Rounds are interleaved and the medians
+compared, once with everything learned and once with the blur fixed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,12 +23,12 @@ from physlayer.convolution import bordered, convolve, fast_length
 from physlayer.shift_variant import gather, scatter
 
 
-def plain_blur(x: Tensor, kernel: Tensor) -> Tensor:
-    """A convolution by FFT as one writes it, on the same fast sizes."""
+def plain_blur(x: Tensor, kernel: Tensor, *, fast: bool = False) -> Tensor:
+    """A convolution by FFT with a mirrored border."""
     height, width = x.shape[2:]
     radius = kernel.shape[-1] // 2
     x = bordered(bordered(x, radius, 2, "reflect"), radius, 3, "reflect")
-    sizes = tuple(fast_length(side) for side in x.shape[2:])
+    sizes = tuple(fast_length(side) if fast else side for side in x.shape[2:])
     y = torch.fft.irfft2(torch.fft.rfft2(x, s=sizes) * torch.fft.rfft2(kernel, s=sizes), s=sizes)
     return y[..., 2 * radius : 2 * radius + height, 2 * radius : 2 * radius + width]
 
@@ -45,14 +47,13 @@ def main() -> None:
     kernels = torch.rand(args.kernels, args.size, args.size, generator=generator)
     kernels /= kernels.sum((1, 2), keepdim=True)
     weights = torch.rand(args.kernels, *args.shape[2:], generator=generator).softmax(0)
-    forms = {
-        "plain, scatter": lambda b, w: sum(plain_blur(w[r] * x, b[r]) for r in range(len(b))),
-        "convolve, scatter": lambda b, w: sum(convolve(w[r] * x, b[r]) for r in range(len(b))),
-        "joint, scatter": lambda b, w: scatter(x, b, w),
-        "plain, gather": lambda b, w: sum(w[r] * plain_blur(x, b[r]) for r in range(len(b))),
-        "convolve, gather": lambda b, w: sum(w[r] * convolve(x, b[r]) for r in range(len(b))),
-        "joint, gather": lambda b, w: gather(x, b, w),
-    }
+    blurs = {"plain": plain_blur, "fast size": partial(plain_blur, fast=True), "convolve": convolve}
+    forms = {}
+    for name, blur in blurs.items():
+        forms[f"{name}, scatter"] = lambda b, w, blur=blur: sum(blur(w[r] * x, b[r]) for r in range(len(b)))
+        forms[f"{name}, gather"] = lambda b, w, blur=blur: sum(w[r] * blur(x, b[r]) for r in range(len(b)))
+    forms["joint, scatter"] = lambda b, w: scatter(x, b, w)
+    forms["joint, gather"] = lambda b, w: gather(x, b, w)
     shape = "×".join(map(str, args.shape))
     print(f"shape {shape}, {args.kernels} kernels of {args.size}×{args.size}, {args.threads} threads, torch "
           f"{torch.__version__}, median of {args.rounds} rounds")  # fmt: skip

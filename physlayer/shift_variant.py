@@ -18,8 +18,8 @@ def scatter(x: Tensor, kernels: Tensor, weights: Tensor, *, border: str = "refle
 
     The physics of incoherent imaging. With kernels of sum 1 and :math:`\sum_r w_r = 1` all light is kept (exactly for
     ``border="circular"``, and away from the border for the others), but a flat field does not stay flat where
-    the kernel changes. One inverse transform serves all kernels; forward and backward together take about half of the
-    transforms of separate blurs.
+    the kernel changes. One inverse transform serves all kernels. Only learned kernels make training keep a batch per
+    kernel.
 
     Args:
         x: images. kernels: :math:`b_r`, unit 1, of odd size. weights: :math:`w_r`, unit 1, one map per kernel.
@@ -51,7 +51,7 @@ def gather(x: Tensor, kernels: Tensor, weights: Tensor, *, border: str = "reflec
     The physics of pixels or array elements that differ, and a common approximation of :func:`scatter`. With kernels of
     sum 1 and :math:`\sum_r w_r = 1` a flat field stays flat, but light is not kept where the kernel changes. The
     transpose of :func:`scatter` with the same weights and turned kernels (zero or circular border). One
-    transform of the image serves all kernels.
+    transform of the image serves all kernels. Only learned weights make training keep a batch per kernel.
 
     Args:
         x: images. kernels: :math:`b_r`, unit 1, of odd size. weights: :math:`w_r`, unit 1, one map per kernel.
@@ -115,72 +115,77 @@ class _PairedKernels(torch.autograd.Function):
     def forward(ctx, name: str, x: Tensor, kernels: Tensor, weights: Tensor, margin, sizes) -> Tensor:
         placed, omega = _placed(kernels, margin, sizes), torch.complex(weights[::2], -weights[1::2])
         shape = (*x.shape[:2], x.shape[2] - 2 * margin[0], x.shape[3] - 2 * margin[1])
-        needs_x = ctx.needs_input_grad[2] or ctx.needs_input_grad[3]
-        ctx.save_for_backward(x if needs_x else None, placed, omega)
+        run, kept_for, x_for = (_collect, 3, 2) if name == "gather" else (_spread, 2, 3)
+        y, kept, _ = run(x, omega, torch.fft.fft2(placed), sizes, shape, keep=ctx.needs_input_grad[kept_for])
+        ctx.save_for_backward(x if ctx.needs_input_grad[x_for] else None, placed, omega, *kept)
         ctx.name, ctx.margin, ctx.sizes, ctx.shapes = name, margin, sizes, (x.shape, kernels.shape)
-        return (_collect if name == "gather" else _spread)(x, omega, torch.fft.fft2(placed), sizes, shape)[0]
+        return y
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
-        x, placed, omega = ctx.saved_tensors
+        x, placed, omega, *kept = ctx.saved_tensors
         _, for_x, for_kernels, for_weights, _, _ = ctx.needs_input_grad
         shape, sizes, found_x, beta, found_omega = ctx.shapes[0], ctx.sizes, None, None, None
         turned = torch.fft.ifft2(placed, norm="forward")  # transforms of the turned kernels
-        # What each kernel made of the batch is computed anew: to keep it takes R batches of memory and hardly less time.
         if ctx.name == "gather":
             if for_x or for_kernels:
-                found_x, sums = _spread(grad, omega, turned, sizes, shape, x if for_kernels else None, for_x)
+                found_x, _, sums = _spread(grad, omega, turned, sizes, shape, against=x)
                 beta = torch.fft.ifft2(sums).conj() if for_kernels else None
             if for_weights:
-                found_omega = _collect(x, omega, torch.fft.fft2(placed), sizes, grad.shape, grad, False)[1]
+                found_omega = _summed(kept, [grad[part] for part in _parts(grad)])
         else:
             if for_x or for_weights:
-                found_x, found_omega = _collect(grad, omega, turned, sizes, shape, x if for_weights else None, for_x)
+                found_x, _, found_omega = _collect(grad, omega, turned, sizes, shape, against=x)
             if for_kernels:
-                sums = _spread(x, omega, turned, sizes, grad.shape, grad, False)[1]
-                beta = torch.fft.ifft2(sums.conj())
+                seen = [torch.fft.fft2(grad[part], s=sizes).conj().resolve_conj() for part in _parts(grad)]
+                beta = torch.fft.ifft2(_summed(kept, seen).conj())
         found_kernels = _unplaced(beta, ctx.margin, ctx.shapes[1]) if for_kernels else None
         found_weights = _unpaired(found_omega) if for_weights else None
         return None, found_x, found_kernels, found_weights, None, None
 
 
-def _collect(image, omega, transfer, sizes, shape, against=None, wanted=True):
-    """Re Σ ω (β ∗ image) by one forward transform, and the products of β ∗ image with ``against``, summed."""
-    y = image.new_empty(shape) if wanted else None
-    sums = torch.zeros_like(omega) if against is not None else None
-    height, width = shape[2:]
+def _collect(image, omega, transfer, sizes, shape, *, keep=False, against=None):
+    """Re Σ ω (β ∗ image) by one forward transform; every β ∗ image if kept, and its product with ``against``."""
+    y, kept = image.new_empty(shape), []
+    sums = None if against is None else torch.zeros_like(omega)
     for part in _parts(image):
         seen, total = torch.fft.fft2(image[part], s=sizes), None
         for p in range(len(omega)):
-            blurred = torch.fft.ifft2(seen * transfer[p])[..., :height, :width]
+            blurred = torch.fft.ifft2(seen * transfer[p])[..., : shape[2], : shape[3]]
+            if keep:
+                kept.append(blurred)
             if against is not None:
                 sums[p] += (blurred * against[part]).sum((0, 1))
-            if wanted:
-                total = blurred.mul_(omega[p]) if p == 0 else total.addcmul_(blurred, omega[p])
-        if wanted:
-            y[part] = total.real
-    return y, sums
+            total = blurred * omega[p] if p == 0 else total.addcmul_(blurred, omega[p])
+        y[part] = total.real
+    return y, kept, sums
 
 
-def _spread(image, omega, transfer, sizes, shape, against=None, wanted=True):
-    """Re Σ β ∗ (ω image) by one inverse transform, and the correlations of ω image with ``against``, summed."""
-    y = image.new_empty(shape) if wanted else None
-    sums = torch.zeros_like(transfer) if against is not None else None
-    height, width = image.shape[2:]
+def _spread(image, omega, transfer, sizes, shape, *, keep=False, against=None):
+    """Re Σ β ∗ (ω image) by one inverse transform; those of ω image if kept, and times that of ``against``."""
+    y, kept, (height, width) = image.new_empty(shape), [], image.shape[2:]
+    sums = None if against is None else torch.zeros_like(transfer)
     for part in _parts(image):
         weighted, total = omega.new_zeros(*image[part].shape[:2], *sizes), None
-        turned = torch.fft.fft2(against[part], s=sizes).conj().resolve_conj() if against is not None else None
+        mirrored = None if against is None else torch.fft.fft2(against[part], s=sizes).conj().resolve_conj()
         for p in range(len(omega)):
             torch.mul(image[part], omega[p], out=weighted[..., :height, :width])
             seen = torch.fft.fft2(weighted)
+            if keep:
+                kept.append(seen)
             if against is not None:
-                sums[p] += (seen * turned).sum((0, 1))
-            if wanted:
-                total = seen.mul_(transfer[p]) if p == 0 else total.addcmul_(seen, transfer[p])
-        if wanted:
-            y[part] = torch.fft.ifft2(total)[..., : shape[2], : shape[3]].real
-    return y, sums
+                sums[p] += (seen * mirrored).sum((0, 1))
+            total = seen * transfer[p] if p == 0 else total.addcmul_(seen, transfer[p])
+        y[part] = torch.fft.ifft2(total)[..., : shape[2], : shape[3]].real
+    return y, kept, sums
+
+
+def _summed(kept: list[Tensor], others: list[Tensor]) -> Tensor:
+    """Products of what was kept, part by part and pair by pair, with one tensor for each part, summed."""
+    pairs = len(kept) // len(others)
+    found = (sum((kept[k * pairs + p] * other).sum((0, 1)) for k, other in enumerate(others)) for p in range(pairs))
+    return torch.stack(list(found))
 
 
 def _parts(x: Tensor) -> list[slice]:
