@@ -179,6 +179,10 @@ class LocallyConnected2d(nn.Module):
         if form not in FORMS:
             raise ValueError(f"Expected form to be one of {', '.join(FORMS)}, but got {form!r}.")
         pair = (channels, channels) if isinstance(channels, int) else channels
+        for name, value in (("channels", pair), ("size", size)):
+            if not isinstance(value, tuple | list) or len(value) != 2:
+                wanted = "C or (C, C')" if name == "channels" else "(H, W)"
+                raise ValueError(f"Expected {name} to be {wanted}, but got {value!r}.")
         self.channels = tuple(plain_number("channels", number, 1, 10_000, whole=True) for number in pair)
         self.size = tuple(plain_number("size", number, 1, 100_000, whole=True) for number in size)
         self.window, self.form = window_size(window), form

@@ -240,6 +240,7 @@ EYE = torch.eye(6)
     ("make", "message"),
     [
         (lambda: LocallyConnected2d(1, (8, 8), 4), "Expected a window of odd size, but got 4×4"),
+        (lambda: LocallyConnected2d(1, 8), r"Expected size to be \(H, W\), but got 8"),
         (lambda: LocallyConnected2d(1, (8, 8), form="local"), "Expected form to be one of full, low_rank, tied"),
         (lambda: LocallyConnected2d(1, (8, 8))(torch.rand(1, 1, 8, 9)), r"Expected y of \(1, 8, 8\), but got"),
         (lambda: locally_connected(torch.rand(1, 1, 4, 4), torch.rand(1, 1, 3, 3, 4, 5)), r"Expected images \(B, C, H"),
