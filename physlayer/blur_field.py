@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.base import PhysicalLayer
-from physlayer.blur import BORDERS, TRUNCATE, gaussian_kernel
+from physlayer.blur import TRUNCATE, gaussian_kernel
 from physlayer.checks import plain_number
+from physlayer.convolution import BORDERS
 from physlayer.shift_variant import gather, scatter
 
 __all__ = ["GaussianBlurMap", "ShiftVariantBlur", "from_nodes", "node_weights"]
