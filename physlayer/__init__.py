@@ -6,6 +6,7 @@ from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth, effective_bits
 from physlayer.blur import Blur
+from physlayer.blur_field import GaussianBlurMap, ShiftVariantBlur
 from physlayer.budget import allocate
 from physlayer.camera import camera_cost, export_camera, physical_layers, reading_shape
 from physlayer.camera_array import CameraArray, lattice_shifts
@@ -16,6 +17,8 @@ from physlayer.color_weights import ColorWeights
 from physlayer.fourier import FourierSampling
 from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
+from physlayer.local_lmmse import local_least_squares, local_lmmse
+from physlayer.locally_connected import LocallyConnected2d
 from physlayer.noise import noise_draw, seed_noise
 from physlayer.pixel_layout import PixelLayout
 from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
@@ -48,8 +51,10 @@ __all__ = [
     "ExposureMosaic",
     "FourierSampling",
     "Gamma",
+    "GaussianBlurMap",
     "GaussianNoise",
     "LearnedStep",
+    "LocallyConnected2d",
     "MovementAudit",
     "PhotonNoise",
     "PhysicalLayer",
@@ -62,6 +67,7 @@ __all__ = [
     "SaltPepper",
     "Sensor",
     "SensorPlacement",
+    "ShiftVariantBlur",
     "SoftStaircase",
     "SpeckleNoise",
     "SpectralFilters",
@@ -79,6 +85,8 @@ __all__ = [
     "exposure_estimate",
     "grid_sites",
     "lattice_shifts",
+    "local_least_squares",
+    "local_lmmse",
     "log_polar_sites",
     "noise_draw",
     "parameter_groups",

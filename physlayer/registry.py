@@ -13,6 +13,7 @@ from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
 from physlayer.blur import Blur
+from physlayer.blur_field import GaussianBlurMap, ShiftVariantBlur
 from physlayer.camera_array import CameraArray
 from physlayer.color_filter_array import ColorFilterArray
 from physlayer.color_weights import ColorWeights
@@ -145,6 +146,9 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase("Blur channel", lambda: Blur(_full(0.8, 3, 1, 1), radius=6, border="zero")),
     LayerCase("Blur disc", lambda: Blur(disc_pixels=_full(1.7))),
     LayerCase("Blur kernel", lambda: Blur(kernel=_full(0.04, 5, 5), border="circular")),
+    LayerCase("ShiftVariantBlur nodes", lambda: ShiftVariantBlur(_demand(2, 3, 5, 7))),
+    LayerCase("ShiftVariantBlur rank", lambda: ShiftVariantBlur(_demand(3, 5, 5), _demand(3, 4, 2), model="gather")),
+    LayerCase("GaussianBlurMap", lambda: GaussianBlurMap(_demand(3, 2), widths=5, border="zero")),
     LayerCase("PixelBinning", lambda: PixelBinning(2.5, fill_factor=_full(0.7))),
     LayerCase(
         "CameraArray",
