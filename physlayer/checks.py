@@ -109,7 +109,7 @@ def check_images(x: Tensor, name: str = "x", *, full: bool = False, accepts: Acc
         raise ValueError(
             f"Expected {name} to hold intensities in 0…1 of full scale, but got values from {low:g} to {high:g}; {fix}."
         )
-    if low < NORMALISED and not x.is_complex():
+    if accepts.low == -LIMIT and low < NORMALISED and not x.is_complex():
         _warn_if_normalised(seen, name)
 
 

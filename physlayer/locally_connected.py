@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.checks import check_images, plain_number
+from physlayer.checks import Accepts, check_images, plain_number
 
 __all__ = ["LocallyConnected2d", "locally_connected", "noise_gain", "window_size"]
+
+READING = Accepts(low=-math.inf)  # a digital step may stand behind a Normalize
 
 FORMS = ("full", "low_rank", "tied")
 
@@ -198,7 +200,7 @@ class LocallyConnected2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(self.channels[1], *place)) if bias else None
 
     def forward(self, y: Tensor) -> Tensor:
-        check_images(y, "y", full=not self.training)
+        check_images(y, "y", full=not self.training, accepts=READING)
         if tuple(y.shape[1:]) != (self.channels[0], *self.size):
             raise ValueError(f"Expected y of {(self.channels[0], *self.size)}, but got {tuple(y.shape[1:])}.")
         pad = self.window[0] // 2, self.window[1] // 2
