@@ -14,6 +14,7 @@ from physlayer.choosing import ChoosingLayer
 from physlayer.color_weights import ColorWeights
 from physlayer.fourier import FourierSampling
 from physlayer.hdr import ExposureBracket, ExposureMosaic
+from physlayer.incoherent import IncoherentImaging
 from physlayer.learned_step import LearnedStep
 from physlayer.noise import noise_draw, seed_noise
 from physlayer.pixel_layout import PixelLayout
@@ -44,6 +45,7 @@ __all__ = [
     "FourierSampling",
     "Gamma",
     "GaussianNoise",
+    "IncoherentImaging",
     "LearnedStep",
     "MovementAudit",
     "PhotonNoise",
