@@ -11,6 +11,7 @@ from physlayer.camera import camera_cost, export_camera, physical_layers, readin
 from physlayer.camera_array import CameraArray, lattice_shifts
 from physlayer.choose import choose
 from physlayer.choosing import ChoosingLayer
+from physlayer.coherent import CoherentImaging
 from physlayer.color_weights import ColorWeights
 from physlayer.fourier import FourierSampling
 from physlayer.hdr import ExposureBracket, ExposureMosaic
@@ -38,6 +39,7 @@ __all__ = [
     "Blur",
     "CameraArray",
     "ChoosingLayer",
+    "CoherentImaging",
     "ColorWeights",
     "Exposure",
     "ExposureBracket",

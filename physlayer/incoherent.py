@@ -25,8 +25,8 @@ class IncoherentImaging(PupilLayer):
         \quad W = \sum_j a_j Z_j + W_\mathrm{rings} + W_\mathrm{map} + \frac{\mathrm{NA}^2\Delta z}{2 n\lambda_0}\rho^2
 
     Light that a mask absorbs is lost: the open pupil is the measure. The point spread function is computed at λ/(4 NA)
-    or finer; where the image is coarser it is integrated over the pixel, the scene's pixels being points. :math:`\lambda_0` is the mean wavelength; a
-    phase is a path difference, so it is larger in the blue.
+    or finer; where the image is coarser it is integrated over the pixel, the scene's pixels being points.
+    :math:`\lambda_0` is the mean wavelength; a phase is a path difference, so it is larger in the blue.
 
     Focus: a ``defocus_range_um`` draws one :math:`\Delta z` for each image in ``train()``, uniformly. In ``eval()``
     image i of a set, exposure d, is seen at the stated position :math:`(\lfloor P\,\mathrm{frac}(i\,0.618\ldots)\rfloor
