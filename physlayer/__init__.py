@@ -15,6 +15,7 @@ from physlayer.coherent import CoherentImaging
 from physlayer.color_weights import ColorWeights
 from physlayer.fourier import FourierSampling
 from physlayer.hdr import ExposureBracket, ExposureMosaic
+from physlayer.illumination import LedIllumination
 from physlayer.incoherent import IncoherentImaging
 from physlayer.learned_step import LearnedStep
 from physlayer.noise import noise_draw, seed_noise
@@ -49,6 +50,7 @@ __all__ = [
     "GaussianNoise",
     "IncoherentImaging",
     "LearnedStep",
+    "LedIllumination",
     "MovementAudit",
     "PhotonNoise",
     "PhysicalLayer",

@@ -18,6 +18,7 @@ from physlayer.coherent import CoherentImaging
 from physlayer.color_weights import ColorWeights
 from physlayer.fourier import FourierSampling, centre
 from physlayer.hdr import ExposureBracket, ExposureMosaic
+from physlayer.illumination import LedIllumination
 from physlayer.incoherent import IncoherentImaging
 from physlayer.learned_step import LearnedStep
 from physlayer.pixel_layout import PixelLayout
@@ -80,6 +81,10 @@ def _bits_spent(layer: PhysicalLayer) -> tuple[float, float]:
 
 def _places_read(layer: PhysicalLayer) -> tuple[float, float]:
     return float(layer.mask().detach().sum()), layer.keep
+
+
+def _light_given(layer: PhysicalLayer) -> tuple[float, float]:
+    return float(layer.power().detach().abs().sum(-1).max()) - 1e-6, layer.budget
 
 
 def _sensor(bits: int | None) -> Sensor:
@@ -218,6 +223,12 @@ LAYERS: tuple[LayerCase, ...] = (
         lambda: CoherentImaging(
             7, sample="intensity", aperture_waves=nn.Parameter(_demand(5, 5).detach()), size=(37, 31)
         ),
+    ),
+    LayerCase("LedIllumination", lambda: LedIllumination(_demand(2, 3), budget=0.8), budget=_light_given),
+    LayerCase(
+        "LedIllumination signed",
+        lambda: LedIllumination(nn.Parameter(torch.tensor([0.5, -0.3, 0.2])), signed=True, output="exposures"),
+        budget=_light_given,
     ),
     LayerCase("SoftStaircase", lambda: SoftStaircase(2), levels=4),
 )
