@@ -106,9 +106,9 @@ class LedIllumination(PhysicalLayer):
 
     .. math:: y_e = \sum_k w_{ek} I_k, \qquad w_{ek} = \beta\,\frac{v_{ek}}{\sum_l |v_{el}|}
 
-    The budget :math:`\beta` is all the light of an exposure: arms with few and with many LEDs get the same. Light cannot
-    be negative: ``signed`` weights take two exposures, :math:`y = y_+ - y_-`, that share the budget. A sensor between
-    adds its noise twice; for that take ``output="exposures"`` and put :meth:`decoder` behind the sensor.
+    The budget :math:`\beta` is all the light of an exposure: patterns of few and of many LEDs get the same. Light is
+    never negative: ``signed`` weights take two exposures, :math:`y = y_+ - y_-`, that share the budget. A sensor
+    between adds its noise twice; for that take ``output="exposures"`` and put :meth:`decoder` behind the sensor.
 
     Args:
         weights: :math:`v`, ``(K,)``, or ``(E, K)`` for E exposures with patterns of their own; only ratios matter.
