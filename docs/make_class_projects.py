@@ -31,7 +31,9 @@ def cards() -> dict[str, tuple[str, str, str]]:
                 continue
             before, rest = body.split(BEGIN, 1)
             lines = textwrap.dedent(rest.split(END, 1)[0].rstrip(" "))
-            before = parameters(function) + textwrap.dedent(before.rstrip(" "))
+            text_of_test = textwrap.dedent(before.rstrip(" "))
+            text_of_test = re.sub(r'\A"""(?s:.*?)"""\n', "", text_of_test)  # what the test says of itself
+            before = parameters(function) + text_of_test
             place = f"`{function.name}` in `tests/{path.name}`"
             card = re.match(r"test_(card_\d+)", function.name)[1]
             found.setdefault(card, (place, standing_before(text, before, lines), lines))

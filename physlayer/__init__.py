@@ -12,10 +12,13 @@ from physlayer.camera import camera_cost, export_camera, physical_layers, readin
 from physlayer.camera_array import CameraArray, lattice_shifts
 from physlayer.choose import choose
 from physlayer.choosing import ChoosingLayer
+from physlayer.coherent import CoherentImaging
 from physlayer.color_filter_array import ColorFilterArray, annealed_sharpness
 from physlayer.color_weights import ColorWeights
 from physlayer.fourier import FourierSampling
 from physlayer.hdr import ExposureBracket, ExposureMosaic
+from physlayer.illumination import LedIllumination
+from physlayer.incoherent import IncoherentImaging
 from physlayer.learned_step import LearnedStep
 from physlayer.local_lmmse import local_least_squares, local_lmmse
 from physlayer.locally_connected import LocallyConnected2d
@@ -44,6 +47,7 @@ __all__ = [
     "Blur",
     "CameraArray",
     "ChoosingLayer",
+    "CoherentImaging",
     "ColorFilterArray",
     "ColorWeights",
     "Exposure",
@@ -53,7 +57,9 @@ __all__ = [
     "Gamma",
     "GaussianBlurMap",
     "GaussianNoise",
+    "IncoherentImaging",
     "LearnedStep",
+    "LedIllumination",
     "LocallyConnected2d",
     "MovementAudit",
     "PhotonNoise",

@@ -15,11 +15,14 @@ from physlayer.bit_depth import BitDepth
 from physlayer.blur import Blur
 from physlayer.blur_field import GaussianBlurMap, ShiftVariantBlur
 from physlayer.camera_array import CameraArray
+from physlayer.coherent import CoherentImaging
 from physlayer.color_filter_array import ColorFilterArray
 from physlayer.color_weights import ColorWeights
 from physlayer.fluorophores import emission_spectra, wavelength_axis
 from physlayer.fourier import FourierSampling, centre
 from physlayer.hdr import ExposureBracket, ExposureMosaic
+from physlayer.illumination import LedIllumination
+from physlayer.incoherent import IncoherentImaging
 from physlayer.learned_step import LearnedStep
 from physlayer.patterns import filter_transmissions
 from physlayer.pixel_layout import PixelLayout
@@ -27,6 +30,7 @@ from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, Speckl
 from physlayer.placement import SensorPlacement
 from physlayer.power_layout import PowerLayout
 from physlayer.projection import ProjectionSampling
+from physlayer.pupil import OBJECTIVES, zernike_start
 from physlayer.quanta import QuantaSensor
 from physlayer.response import Response
 from physlayer.sensor import Sensor
@@ -72,12 +76,21 @@ def _sites(n: int) -> nn.Parameter:
     return nn.Parameter(random_sites(n, torch.Generator().manual_seed(0)))
 
 
+def _lens(**pupil) -> IncoherentImaging:
+    start = nn.Parameter(zernike_start(torch.Generator().manual_seed(0), 6))
+    return IncoherentImaging(**OBJECTIVES["10x"], pitch_um=0.6, zernike_waves=start, **pupil)
+
+
 def _bits_spent(layer: PhysicalLayer) -> tuple[float, float]:
     return layer.mean_bits_per_sample(), layer.mean_bits
 
 
 def _places_read(layer: PhysicalLayer) -> tuple[float, float]:
     return float(layer.mask().detach().sum()), layer.keep
+
+
+def _light_given(layer: PhysicalLayer) -> tuple[float, float]:
+    return float(layer.power().detach().abs().sum(-1).max()) - 1e-6, layer.budget
 
 
 def _sensor(bits: int | None) -> Sensor:
@@ -241,6 +254,42 @@ LAYERS: tuple[LayerCase, ...] = (
         "TransmissionMask budget",
         lambda: TransmissionMask(nn.Parameter(0.2 + 0.2 * _demand(37, 31).detach()), photon_budget=0.3),
         budget=lambda layer: (layer.cost(SHAPE)["transmission"] - 1e-6, 0.3),
+    ),
+    LayerCase("IncoherentImaging", lambda: _lens(wavelength_um=(0.61, 0.54, 0.47), defocus_um=_full(2.0))),
+    LayerCase(
+        "IncoherentImaging mask",
+        lambda: _lens(
+            wavelength_um=0.55,
+            outer_radius=_full(0.9),
+            inner_radius=_full(0.2),
+            ring_radii=nn.Parameter(torch.tensor([0.4, 0.7])),
+            ring_waves=nn.Parameter(torch.tensor([0.1, 0.3])),
+            phase_map_waves=nn.Parameter(0.1 * _demand(5, 5).detach()),
+            amplitude_map=_full(0.8, 3, 5, 5),
+        ),
+    ),
+    LayerCase("IncoherentImaging range", lambda: _lens(wavelength_um=0.55, defocus_range_um=(-6.0, 6.0))),
+    LayerCase(
+        "CoherentImaging",
+        lambda: CoherentImaging(
+            9,
+            illumination_waves=nn.Parameter(0.1 * _demand(37, 31).detach()),
+            aperture_waves=nn.Parameter(0.1 * _demand(3, 37, 31).detach()),
+            aperture_amplitude=_full(0.8, 37, 31),
+            tilt_cycles=nn.Parameter(torch.tensor([1.5, -2.0])),
+        ),
+    ),
+    LayerCase(
+        "CoherentImaging intensity",
+        lambda: CoherentImaging(
+            7, sample="intensity", aperture_waves=nn.Parameter(_demand(5, 5).detach()), size=(37, 31)
+        ),
+    ),
+    LayerCase("LedIllumination", lambda: LedIllumination(_demand(2, 3), budget=0.8), budget=_light_given),
+    LayerCase(
+        "LedIllumination signed",
+        lambda: LedIllumination(nn.Parameter(torch.tensor([0.5, -0.3, 0.2])), signed=True, output="exposures"),
+        budget=_light_given,
     ),
     LayerCase("SoftStaircase", lambda: SoftStaircase(2), levels=4),
 )

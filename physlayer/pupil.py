@@ -1,0 +1,276 @@
+"""The pupil of a lens: its grid, Zernike polynomials, and the point spread and transfer functions that follow."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = [
+    "OBJECTIVES",
+    "airy_radius_um",
+    "border_energy",
+    "cutoff_per_um",
+    "defocus_waves",
+    "depth_of_field_um",
+    "disc",
+    "modulation",
+    "noll_indices",
+    "point_spread",
+    "pupil_grid",
+    "sample_map",
+    "zernike",
+    "zernike_start",
+]
+
+# Use as IncoherentImaging(**OBJECTIVES["40x"], ...): typical markings of biological microscopes.
+OBJECTIVES: dict[str, dict[str, float]] = {
+    "100x oil": {"numerical_aperture": 1.25, "refractive_index": 1.515},
+    "40x": {"numerical_aperture": 0.65, "refractive_index": 1.0},
+    "20x": {"numerical_aperture": 0.50, "refractive_index": 1.0},
+    "10x": {"numerical_aperture": 0.25, "refractive_index": 1.0},
+}
+EDGE_CELLS = 2.0  # width of the soft edge in the backward pass
+RIM = 1e-6  # a cell on the rim lies inside, whatever the rounding
+
+
+def airy_radius_um(numerical_aperture: float, wavelength_um: float) -> float:
+    r"""Radius of the first dark ring of the clear pupil in focus, :math:`0.6098\,\lambda/\mathrm{NA}`, µm.
+
+    Example:
+        >>> round(airy_radius_um(0.65, 0.55), 3)
+        0.516
+    """
+    return 0.6098349 * wavelength_um / numerical_aperture
+
+
+def cutoff_per_um(numerical_aperture: float, wavelength_um: float) -> float:
+    r"""Highest frequency in an incoherent image, :math:`2\,\mathrm{NA}/\lambda`, cycles per µm.
+
+    Example:
+        >>> round(cutoff_per_um(0.65, 0.55), 2)
+        2.36
+    """
+    return 2 * numerical_aperture / wavelength_um
+
+
+def depth_of_field_um(numerical_aperture: float, wavelength_um: float, refractive_index: float = 1.0) -> float:
+    r"""Distance from focus, to either side, at a quarter wave of defocus, :math:`n\lambda/2\mathrm{NA}^2`, µm.
+
+    Example:
+        >>> round(depth_of_field_um(1.25, 0.55, 1.515), 2)
+        0.27
+    """
+    return refractive_index * wavelength_um / (2 * numerical_aperture**2)
+
+
+def defocus_waves(
+    defocus_um: float | Tensor, numerical_aperture: float, wavelength_um: float | Tensor, refractive_index: float = 1.0
+) -> float | Tensor:
+    r"""Defocus at the rim of the pupil, :math:`W_{20} = \mathrm{NA}^2 \Delta z/(2 n \lambda)`, waves.
+
+    The phase is :math:`W_{20}\rho^2`, so :math:`a_4 = W_{20}/2\sqrt3`. This is the parabola of small apertures; the
+    sphere is 14 % steeper at the rim of NA 0.65 in air.
+
+    Example:
+        >>> round(defocus_waves(0.65, 0.65, 0.55), 2)
+        0.25
+    """
+    return numerical_aperture**2 * defocus_um / (2 * refractive_index * wavelength_um)
+
+
+def pupil_grid(size: int, radius_cells: float | Tensor) -> tuple[Tensor, Tensor]:
+    r"""Coordinates of the cells of a pupil, in pupil radii, the middle at index ``size // 2``.
+
+    A pupil of radius :math:`R` cells on :math:`N` cells belongs to a point spread function of pitch
+    :math:`R\lambda/(N\,\mathrm{NA})`.
+
+    Args:
+        size: :math:`N`. radius_cells: :math:`R`, a number or ``(C,)``.
+
+    Returns:
+        ``x`` (columns, to the right) and ``y`` (rows, down), float64, ``(N, N)`` or ``(C, N, N)``.
+
+    Example:
+        >>> x, y = pupil_grid(64, 19)
+        >>> int((x**2 + y**2 <= 1).sum())
+        1129
+    """
+    radius = torch.as_tensor(radius_cells, dtype=torch.float64)
+    place = (torch.arange(size, dtype=torch.float64) - size // 2) / radius[..., None]
+    shape = (*radius.shape, size, size)
+    return place[..., None, :].expand(shape), place[..., :, None].expand(shape)
+
+
+def noll_indices(number: int) -> tuple[int, int]:
+    """Radial order n and azimuthal frequency m of a Noll number; m > 0 goes with cos, m < 0 with sin.
+
+    Example:
+        >>> [noll_indices(j) for j in (1, 2, 3, 4, 5, 11)]
+        [(0, 0), (1, 1), (1, -1), (2, 0), (2, -2), (4, 0)]
+    """
+    if isinstance(number, bool) or int(number) != number or number < 1:
+        raise ValueError(f"Expected a Noll number to be 1, 2, 3, …, but got {number!r}.")
+    order = (math.isqrt(8 * number - 7) - 1) // 2
+    place, odd = number - order * (order + 1) // 2, order % 2
+    frequency = 2 * ((place + odd) // 2) - odd
+    return order, frequency if number % 2 == 0 else -frequency
+
+
+def zernike(number: int, x: Tensor, y: Tensor) -> Tensor:
+    r"""Zernike polynomial in Noll's order, of root mean square 1 over the unit disc.
+
+    .. math::
+        Z_j = \sqrt{n+1}\,R_n^{|m|}(\rho) \cdot \bigl(1,\; \sqrt2\cos m\theta,\; \sqrt2\sin |m|\theta\bigr)
+        \ \text{for}\ m = 0,\ m > 0,\ m < 0
+
+    :math:`\theta` runs from the columns' axis (right) to the rows' axis (down): positive :math:`Z_2` tilts, and moves
+    the image, to the right, positive :math:`Z_3` down.
+
+    Args:
+        number: :math:`j`, from 1. x, y: coordinates in pupil radii, the same shape.
+
+    References:
+        Noll 1976, doi:10.1364/JOSA.66.000207.
+
+    Example:
+        >>> x = torch.tensor([0.0, 0.5, 1.0])
+        >>> zernike(4, x, 0 * x)
+        tensor([-1.7321, -0.8660,  1.7321])
+    """
+    order, frequency = noll_indices(number)
+    m, rho = abs(frequency), torch.hypot(x, y)
+    radial = torch.zeros_like(rho)
+    for k in range((order - m) // 2 + 1):
+        below = math.factorial(k) * math.factorial((order + m) // 2 - k) * math.factorial((order - m) // 2 - k)
+        radial = radial + (-1) ** k * math.factorial(order - k) / below * rho ** (order - 2 * k)
+    if m == 0:
+        return math.sqrt(order + 1) * radial
+    angle = m * torch.atan2(y, x)
+    return math.sqrt(2 * (order + 1)) * radial * (angle.cos() if frequency > 0 else angle.sin())
+
+
+def zernike_start(generator: torch.Generator, count: int = 12, rms_waves: float = 0.05) -> Tensor:
+    """Small random coefficients to start a learned pupil from, ``(count,)``, waves rms.
+
+    At 0 the gradient of every even aberration (defocus, astigmatism, spherical) vanishes: a flat pupil never learns.
+
+    Example:
+        >>> zernike_start(torch.Generator().manual_seed(0), 3)
+        tensor([ 0.0770, -0.0147, -0.1089])
+    """
+    return rms_waves * torch.randn(count, generator=generator)
+
+
+def disc(rho: Tensor, radius: Tensor | float, cell: Tensor | float) -> Tensor:
+    r"""1 where :math:`\rho \le r`, else 0: hard forward, soft backward.
+
+    Surrogate: the slope of a straight edge two cells wide, :math:`\partial A/\partial r := 1/2c` where
+    :math:`|\rho - r| \le c`, which sums to the line integral along the edge.
+
+    Args:
+        rho: distance from the axis. radius: :math:`r`. cell: :math:`c`, size of a cell. All in pupil radii.
+
+    Example:
+        >>> radius = torch.tensor(0.5, requires_grad=True)
+        >>> a = disc(torch.tensor([0.0, 0.4, 0.6, 1.0]), radius, 0.2); a.sum().backward(); a.detach(), radius.grad
+        (tensor([1., 1., 0., 0.]), tensor(5.))
+    """
+    hard = (rho <= radius + RIM).to(rho.dtype)
+    if not (isinstance(radius, Tensor) and radius.requires_grad):
+        return hard
+    soft = ((radius - rho) / (EDGE_CELLS * cell) + 0.5).clamp(0, 1)
+    return hard + (soft - soft.detach())
+
+
+def sample_map(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """A map over the square around the pupil, read bilinearly at the cells of a pupil grid.
+
+    Args:
+        values: ``(n, n)`` or ``(C, n, n)``, over −1…1 pupil radii, rows down. x, y: ``(C', N, N)``, C and C' equal or 1.
+
+    Shape:
+        ``(max(C, C'), N, N)``.
+
+    Example:
+        >>> x, y = (c[None].float() for c in pupil_grid(3, 1.5))
+        >>> sample_map(torch.eye(3), x, y)[0].round(decimals=4)
+        tensor([[1., 0., 0.],
+                [0., 1., 0.],
+                [0., 0., 1.]])
+    """  # noqa: E501
+    values = values if values.ndim == 3 else values[None]
+    count = max(len(values), len(x))
+    places = torch.stack([x, y], -1).to(values.dtype).expand(count, *x.shape[1:], 2)
+    values = values[:, None].expand(count, 1, *values.shape[1:])
+    return F.grid_sample(values, places, mode="bilinear", padding_mode="border", align_corners=False)[:, 0]
+
+
+def point_spread(amplitude: Tensor, phase_waves: Tensor | float, open_amplitude: Tensor) -> Tensor:
+    r"""Point spread function of a pupil: the share of the light of the open pupil that meets each sample.
+
+    .. math:: h = \frac{|F\{A\,e^{i 2\pi W}\}|^2}{N^2 \sum |A_\mathrm{open}|^2}, \qquad
+        \sum h = T = \frac{\sum |A|^2}{\sum |A_\mathrm{open}|^2}
+
+    The open pupil is the measure, not the mask itself: a mask that absorbs light loses it, one of phase alone keeps
+    :math:`\sum h = 1`. :math:`h_{-W}(x) = h_W(-x)` for real symmetric A, so the two sides of focus look alike.
+
+    The gradient of every even aberration is zero at :math:`W = 0`; start at :func:`zernike_start`.
+
+    Args:
+        amplitude: :math:`A`, 0…1, or complex with a phase of its own. phase_waves: :math:`W`, waves.
+        open_amplitude: of the pupil without a mask. All ``(…, N, N)``, the middle at ``N // 2``.
+
+    Shape:
+        ``(…, N, N)``, real, the middle at ``N // 2``.
+
+    References:
+        Goodman 2017, Introduction to Fourier Optics, 4th edition, chapter 7.
+
+    Example:
+        >>> x, y = pupil_grid(65, 20)
+        >>> clear = disc(torch.hypot(x, y), 1.0, 1 / 20)
+        >>> round(float(point_spread(clear, 0.0, clear).sum()), 6)
+        1.0
+        >>> annulus = clear - disc(torch.hypot(x, y), 0.5, 1 / 20)
+        >>> round(float(point_spread(annulus, 0.0, clear).sum()), 2)
+        0.75
+    """
+    angle = 2 * math.pi * torch.as_tensor(phase_waves, dtype=open_amplitude.dtype, device=open_amplitude.device)
+    field = torch.fft.fft2(torch.fft.ifftshift(amplitude * torch.polar(torch.ones_like(angle), angle), (-2, -1)))
+    intensity = field.real.square() + field.imag.square()
+    whole = intensity.shape[-1] * intensity.shape[-2] * open_amplitude.square().sum((-2, -1), keepdim=True)
+    return torch.fft.fftshift(intensity, (-2, -1)) / whole
+
+
+def modulation(spread: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Optical transfer function of a point spread function, and its modulus, 1 at frequency 0.
+
+    .. math:: \mathrm{OTF} = F\{h\}/\textstyle\sum h, \qquad \mathrm{MTF} = |\mathrm{OTF}|
+
+    Of a clear pupil in focus, at :math:`\rho = f\lambda/2\mathrm{NA}`:
+    :math:`\frac2\pi(\arccos\rho - \rho\sqrt{1-\rho^2})`, and 0 beyond.
+
+    Shape:
+        ``(…, N, N)`` to twice the same, complex and real, frequency 0 at ``N // 2``.
+
+    Example:
+        >>> h = torch.zeros(5, 5); h[2, 2] = 0.5
+        >>> float(modulation(h)[1].min())
+        1.0
+    """
+    transfer = torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(spread, (-2, -1))), (-2, -1))
+    transfer = transfer / spread.sum((-2, -1), keepdim=True)
+    return transfer, transfer.abs()
+
+
+def border_energy(spread: Tensor) -> Tensor:
+    """Share of a point spread function's light that lies in the outermost samples of its window, ``(…)``.
+
+    Example:
+        >>> float(border_energy(torch.ones(4, 4)))
+        0.75
+    """
+    return 1 - spread[..., 1:-1, 1:-1].sum((-2, -1)) / spread.sum((-2, -1))
