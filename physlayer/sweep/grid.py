@@ -71,7 +71,7 @@ class Sweep:
         bound: name of the no-layer arm, always run. whole: values are whole numbers.
         scale: how a range is filled and the axis drawn: ``"linear"``, ``"log"`` or ``"halves"``.
         baseline: name of the arm that others are compared with. notes: sentences for the report.
-        unit: of the values, in tables.
+        unit: of the values, in tables. task: folder under ``tasks/`` without an option.
     """
 
     name: str
@@ -88,6 +88,7 @@ class Sweep:
     scale: str = "linear"
     baseline: str = "fixed"
     unit: str = ""
+    task: str = "blood_cells"
 
     def variant(self, name: str) -> Variant:
         """The variant of that name.
