@@ -5,9 +5,9 @@
     python sweeps/deconvolution.py --photons 30,300,3000 --data DIR --seeds 3
 
 A tilted sensor sees the left side of the field nearly in focus (σ = 0.5 pixels) and the right one far out of it
-(σ = 3); behind it an industrial sensor of 12 bits. Arms: none (neither blur nor noise, the upper bound), fixed (the
+(σ = 2.5); behind it an industrial sensor of 12 bits. Arms: none (neither blur nor noise, the upper bound), fixed (the
 reading as it is), tied (one Wiener kernel for all pixels), full (a kernel per pixel), learned (kernels per pixel of
-rank 4, learned with the network from the identity). The kernels of tied and full are the best linear ones in closed
+rank 4, learned with the network, starting from tied). The kernels of tied and full are the best linear ones in closed
 form, from readings of the training scenes without their classes; all kernels are 7×7 and the same for all channels.
 
 The constraint is the light: photons on a white pixel. The same camera stands in all arms, so no arm knows more of the
@@ -32,7 +32,8 @@ from physlayer.blur import TRUNCATE
 from physlayer.sweep import Point, Sweep, Variant, main
 
 NODES = 9  # along each axis
-SHARP, SOFT = 0.5, 3.0  # σ at the left and the right border, pixels
+SHARP, SOFT = 0.5, 2.5  # σ at the left and the right border, pixels
+WIDTHS = 6  # Gaussians that the blur is mixed from
 WINDOW, RANK = 7, 4
 BITS = 12
 SENSOR = SENSORS["pregius345"]
@@ -76,7 +77,7 @@ def no_layer(point: Point) -> list[nn.Module]:
 def camera(point: Point) -> list[nn.Module]:
     """The blur of a tilted sensor, its noise and converter, and the scale of the scene."""
     sigma = torch.linspace(SHARP, SOFT, NODES).expand(NODES, NODES).clone()
-    blur = GaussianBlurMap(sigma, radius=math.ceil(TRUNCATE * SOFT))
+    blur = GaussianBlurMap(sigma, radius=math.ceil(TRUNCATE * SOFT), widths=WIDTHS)
     read, last = SENSOR["read_noise_electrons"], 2**BITS - 1
     electrons = point.value * SENSOR["quantum_efficiency"]
     gain = last / min(HEADROOM * electrons + 2 * DARK_DEVIATIONS * read, SENSOR["full_well_electrons"])
@@ -85,24 +86,19 @@ def camera(point: Point) -> list[nn.Module]:
     return [blur, sensor, Light(offset / last, (offset + gain * electrons) / last)]
 
 
-def seen(point: Point) -> tuple[Tensor, Tensor, list[nn.Module]]:
-    """Training scenes and one reading of each, ``(N, H, W)``, channels one after the other, and the camera."""
+def closed_form(point: Point, *, tied: bool) -> tuple[list[nn.Module], Deconvolution]:
+    """The camera, and the best linear kernels behind it, not to be trained: from one reading of the training scenes."""
     layers, scenes = camera(point), point.scenes()
     model = nn.Sequential(*layers).eval()
     with torch.no_grad():
         readings = torch.cat([model(part) for part in scenes.split(256)])
-    return scenes.flatten(0, 1), readings.flatten(0, 1), layers
-
-
-def closed_form(point: Point, *, tied: bool) -> list[nn.Module]:
-    """The camera and the best linear kernels behind it, not to be trained."""
-    scenes, readings, layers = seen(point)
-    mean_scene, mean_reading = scenes.mean(0, keepdim=True), readings.mean(0, keepdim=True)
-    x, y = (scenes - mean_scene).flatten(1), (readings - mean_reading).flatten(1)
+    x, y = scenes.flatten(0, 1), readings.flatten(0, 1)  # channels one after the other
+    mean_scene, mean_reading = x.mean(0, keepdim=True), y.mean(0, keepdim=True)
+    x, y = (x - mean_scene).flatten(1), (y - mean_reading).flatten(1)
     size = tuple(point.shape[1:])
     kernels = LocallyConnected2d(1, size, WINDOW, bias=False).requires_grad_(False)
     kernels.kernels.copy_(local_lmmse(x.T @ y / len(x), y.T @ y / len(y), size, WINDOW, tied=tied))
-    return [*layers, Deconvolution(kernels, mean_scene, mean_reading)]
+    return layers, Deconvolution(kernels, mean_scene, mean_reading)
 
 
 def fixed(point: Point) -> list[nn.Module]:
@@ -110,17 +106,22 @@ def fixed(point: Point) -> list[nn.Module]:
 
 
 def tied(point: Point) -> list[nn.Module]:
-    return closed_form(point, tied=True)
+    layers, step = closed_form(point, tied=True)
+    return [*layers, step]
 
 
 def full(point: Point) -> list[nn.Module]:
-    return closed_form(point, tied=False)
+    layers, step = closed_form(point, tied=False)
+    return [*layers, step]
 
 
 def learned(point: Point) -> list[nn.Module]:
-    scenes, readings, layers = seen(point)
+    layers, step = closed_form(point, tied=True)
     kernels = LocallyConnected2d(1, tuple(point.shape[1:]), WINDOW, form="low_rank", rank=RANK, bias=False)
-    return [*layers, Deconvolution(kernels, scenes.mean(0, keepdim=True), readings.mean(0, keepdim=True))]
+    with torch.no_grad():  # the first weight map is 1 everywhere, the kernels of the others are 0
+        kernels.kernels[0] = step.kernels.kernels[..., 0, 0]
+    step.kernels = kernels
+    return [*layers, step]
 
 
 def image_quality(camera: nn.Sequential, scenes: Tensor) -> dict[str, float]:

@@ -121,7 +121,7 @@ def smallest_bound(start: Tensor, scenes: Tensor) -> tuple[float, Tensor]:
             optimizer.zero_grad()
             bound(filters, scenes).backward()
             optimizer.step()
-    return float(bound(filters, scenes)), filters.physical()["cuts_nm"]
+    return float(bound(filters, scenes).detach()), filters.physical()["cuts_nm"]
 
 
 def crlb(point: Point) -> list[nn.Module]:
