@@ -10,8 +10,9 @@ reading as it is), tied (one Wiener kernel for all pixels), full (a kernel per p
 rank 4, learned with the network, starting from tied). The kernels of tied and full are the best linear ones in closed
 form, from readings of the training scenes without their classes; all kernels are 7×7 and the same for all channels.
 
-The constraint is the light: photons on a white pixel. The same camera stands in all arms, so no arm knows more of the
-scene than fixed, and a network could learn each of the others by itself. Recorded beside the accuracy and written to
+The constraint is the light: photons on a white pixel. The same camera stands in all arms, so none knows more of a
+scene than fixed; what the others add is the mean and the covariance of the training scenes, which a network could
+learn by itself. Recorded beside the accuracy and written to
 summary.csv are the peak signal-to-noise ratio (psnr_db) and the structural similarity (ssim) of what the network is
 given, cut to 0…1, with the scene: means over up to 256 test images, one exposure. learned minimises the classifier's
 loss, not the error of the image; every accuracy is the mean over five exposures of each image.

@@ -98,8 +98,7 @@ def test_cramer_rao_arm_finds_cuts_with_a_smaller_bound_than_equal_and_random_on
         for arm in ("fixed", "random", "crlb")
     }
     assert traces["crlb"] < 0.9 * min(traces["fixed"], traces["random"])
-    dense = torch.arange(455.0, 650.0, 10.0)
-    grid = torch.combinations(dense, 3)[::7]
+    grid = torch.combinations(torch.arange(465.0, 625.0, 10.0), 3)
     best = min(float(fluorophores.bound(fluorophores.bands(cuts), scenes)) for cuts in grid)
     assert traces["crlb"] < 1.02 * best  # as good as a search over a grid
 
@@ -163,7 +162,8 @@ def test_image_quality_is_that_of_numpy_and_absent_for_an_untouched_scene():
 
 
 def test_reading_is_brought_back_to_the_scale_of_the_scene():
-    blur_layer, sensor, light = deconvolution.camera(point(5000, (1, 30, 30)))
-    flat = torch.full((1, 1, 30, 30), 0.6)
-    assert float(light(sensor.eval()(flat)).mean()) == pytest.approx(0.6, rel=5e-3)
+    blur_layer, sensor, light = deconvolution.camera(point(30, (1, 60, 60)))
+    for level in (0.0, 0.6, 1.0):  # dark, where the offset is all there is, to white, below the last code
+        flat = torch.full((1, 1, 60, 60), level)
+        assert float(light(sensor.eval()(flat)).mean()) == pytest.approx(level, abs=0.015)
     assert float(blur_layer.sigma_pixels[0, 0]) == 0.5 and float(blur_layer.sigma_pixels[8, 8]) == 2.5

@@ -19,6 +19,7 @@ def data():
 def test_pool_and_test_share_no_dish_and_have_equal_classes(data):
     assert (len(data.pool), len(data.test)) == (1600, 800) and data.pool.images.shape[1:] == (4, 16, 16)
     assert not set(data.pool.groups) & set(data.test.groups)
+    assert not bool((data.pool.images[:800] == data.test.images).flatten(1).all(1).any())
     assert data.test.targets.bincount().tolist() == [200] * 4 and data.class_names == CLASSES
     for seed in (0, 1):
         parts = data.split(seed)
