@@ -100,7 +100,7 @@ def test_cramer_rao_arm_finds_cuts_with_a_smaller_bound_than_equal_and_random_on
     assert traces["crlb"] < 0.9 * min(traces["fixed"], traces["random"])
     grid = torch.combinations(torch.arange(465.0, 625.0, 10.0), 3)
     best = min(float(fluorophores.bound(fluorophores.bands(cuts), scenes)) for cuts in grid)
-    assert traces["crlb"] < 1.02 * best  # as good as a search over a grid
+    assert traces["crlb"] < 0.97 * best  # between the places of a grid of 10 nm
 
 
 def test_bound_without_light_is_the_variance_between_cells_and_with_much_the_bound_of_the_light(monkeypatch):
