@@ -7,7 +7,21 @@ import numpy as np
 import pytest
 
 from physlayer.sweep import main
-from sweeps import cameras, color_filters, hdr, kspace, photons, pixel_layout, quanta, resolution, sensor_placement
+from sweeps import (
+    blur,
+    cameras,
+    color_filters,
+    deconvolution,
+    fluorophores,
+    hdr,
+    kspace,
+    photons,
+    pixel_layout,
+    quanta,
+    resolution,
+    sensor_placement,
+    shift_variant_blur,
+)
 
 SAMPLES = {
     resolution: 3 * 8 * 8,
@@ -15,6 +29,8 @@ SAMPLES = {
     kspace: 3 * 32 * 8,
     pixel_layout: 3 * 64,
     sensor_placement: 12,
+    blur: 3 * 8 * 8,
+    shift_variant_blur: 3 * 16 * 16,
 }  # of every arm: the constraint
 SMALL = ["--seeds", "1", "--fast", "--jobs", "1"]
 
@@ -36,6 +52,10 @@ def records(out):
         (kspace, ["--keep", "1/4", "--variants", "fixed,low_pass,random,learned", "--epochs", "1"]),
         (color_filters, ["--photons", "300", "--variants", "mono,learned", "--epochs", "8"]),
         (sensor_placement, ["--task", "digits", "--keep", "1/64"]),
+        (blur, ["--sigma", "1", "--variants", "fixed,random,learned,learned_width,sharp", "--epochs", "1"]),
+        (shift_variant_blur, ["--defocus", "2", "--variants", "uniform,learned", "--epochs", "1"]),
+        (fluorophores, ["--filters", "1,3", "--variants", "learned,crlb,rgb", "--epochs", "1"]),
+        (deconvolution, ["--photons", "300", "--variants", "full,learned", "--epochs", "1"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -57,6 +77,9 @@ def test_sweep_runs_resumes_and_reports(module, arguments, tmp_path, capsys):
             assert np.allclose(scores, scores.round())
             graded |= set(scores.round())
             assert record["camera"]["cost"]["photons"] > 0
+        if module is deconvolution:  # of the picture: recorded with the scores, none where nothing is changed
+            assert ("psnr_db" in record["metrics"]["test"]) == (record["variant"] != "none")
+            assert b"ssim" in summary
         if module in SAMPLES and record["variant"] != "none":
             assert record["camera"]["cost"]["n_samples"] == SAMPLES[module]
     assert module not in (photons, quanta) or len(graded) > 2  # some images are right in some exposures only
