@@ -1,0 +1,113 @@
+"""What may light do before and after a transparent sample? Accuracy against the aperture of a coherent microscope.
+
+    python sweeps/microscope.py --radius 9.5,19,38            # embedded phantom
+    python sweeps/microscope.py --radius 19 --seeds 2 --fast
+    python sweeps/microscope.py --radius 9.5,19,38 --task digits --seeds 3
+
+The homework of the course: a thin phase sample, 1 wavelength thick where the grey image is 1, in coherent light; its
+image is read with Gaussian noise of 0.2 full scales, drawn anew at every exposure. A spatial light modulator before the
+sample and one in the aperture can each give the light a phase per cell. Arms: none (the thickness itself, without noise,
+the upper bound), fixed (neither phase: the conventional microscope), illumination (the phase before the sample learned),
+aperture (the phase in the aperture learned), learned (both), random (both drawn at random, uniform over a wave); by name
+also fixed_turn and learned_turn. Phases are learned with the network and start at 0, as in the homework.
+
+The axis is the radius of the aperture, the parameter of the homework's second question: half of it and twice it.
+--radius counts cells of the Fourier grid of an image 64 pixels wide; other images take it in proportion to their
+width (8.3 cells for 19 at 28 pixels), which is the same numerical aperture at the same pixels. From 45.3 on nothing is
+cut off: every arm but the aperture's is then blind.
+
+"1 wavelength thick" is 1 rad of phase in the homework's code and 2π in a medium that is denser by 1. The contrast of the
+conventional image depends on it more than on anything learned, so it is an arm and not a switch: all arms take 1 rad,
+those named _turn 2π. The thickness of colour images is their green channel, in which stained cells have most contrast.
+
+Equal for all arms: light, aperture, noise, one reading per pixel. A phase absorbs nothing, and what leaves through the
+stop is lost to its arm. The network's first step normalises every arm's readings to mean 0 and deviation 1 of the
+training images, so none wins by its scale: an image of low contrast has its noise raised along with it. Every score is
+the mean over five exposures of each image.
+
+Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+from torch import Tensor, nn
+
+from physlayer import CoherentImaging, ColorWeights, GaussianNoise
+from physlayer.sweep import Point, Sweep, Variant, main
+
+NOISE = 0.2  # full scales, 1 for the light that meets the sample
+WIDTH = 64  # pixels of the homework's images, in whose cells the radius is given
+GREEN = 1  # channel of colour images that is the thickness
+
+
+def thickness(point: Point) -> list[nn.Module]:
+    """The sample, not the camera: a grey image, 0…1 of the thickness."""
+    channels = point.shape[0]
+    return [] if channels == 1 else [ColorWeights(torch.eye(channels)[GREEN : GREEN + 1])]
+
+
+def camera(point: Point, convention: str = "radians", **phases: Tensor | nn.Parameter) -> list[nn.Module]:
+    radius = point.value * point.shape[2] / WIDTH
+    microscope = CoherentImaging(radius, thickness_waves=1.0, convention=convention, **phases)
+    return [*thickness(point), microscope, GaussianNoise(NOISE)]
+
+
+def flat(point: Point) -> nn.Parameter:
+    return nn.Parameter(torch.zeros(point.shape[1:]))
+
+
+def fixed(point: Point) -> list[nn.Module]:
+    return camera(point)
+
+
+def illumination(point: Point) -> list[nn.Module]:
+    return camera(point, illumination_waves=flat(point))
+
+
+def aperture(point: Point) -> list[nn.Module]:
+    return camera(point, aperture_waves=flat(point))
+
+
+def learned(point: Point) -> list[nn.Module]:
+    return camera(point, illumination_waves=flat(point), aperture_waves=flat(point))
+
+
+def random(point: Point) -> list[nn.Module]:
+    drawn = torch.rand(2, *point.shape[1:], generator=point.generator)
+    return camera(point, illumination_waves=drawn[0], aperture_waves=drawn[1])
+
+
+def fixed_turn(point: Point) -> list[nn.Module]:
+    return camera(point, "waves")
+
+
+def learned_turn(point: Point) -> list[nn.Module]:
+    return camera(point, "waves", illumination_waves=flat(point), aperture_waves=flat(point))
+
+
+SWEEP = Sweep(
+    name="microscope",
+    parameter="radius",
+    axis="radius of the aperture / cells of 64",
+    minimum=1,
+    maximum=64,
+    default="9.5,19,38",
+    variants=(
+        Variant("fixed", "conventional", fixed),
+        Variant("illumination", "learned illumination phase", illumination, learned=True),
+        Variant("aperture", "learned aperture phase", aperture, learned=True),
+        Variant("learned", "both phases learned", learned, learned=True),
+        Variant("random", "both phases random", random),
+        Variant("fixed_turn", "conventional, 2π thick", fixed_turn),
+        Variant("learned_turn", "both phases learned, 2π thick", learned_turn, learned=True),
+        Variant("none", "thickness itself, no noise", thickness, swept=False),
+    ),
+    chosen=("fixed", "illumination", "aperture", "learned", "random"),
+    whole=False,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SWEEP, __doc__))
