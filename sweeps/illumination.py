@@ -1,22 +1,24 @@
 """Which LEDs should light a thin sample? Accuracy against light, for patterns of one array.
 
-    python sweeps/illumination.py --photons 10,100,1000           # embedded phantom
-    python sweeps/illumination.py --photons 30 --seeds 2 --fast
-    python sweeps/illumination.py --photons 10,100,1000 --task digits --seeds 3
+    python sweeps/illumination.py --photons 10,100,1000 --task digits   # embedded digits
+    python sweeps/illumination.py --photons 10,100,1000                 # blood-cell phantom
+    python sweeps/illumination.py --photons 100 --seeds 2 --fast
 
-A transparent sample, a fifth of a wave thick where the grey image is 1 (a cell of 2 µm in water), stands in a microscope
-below 5×5 LEDs: nine within the aperture, sixteen beyond its rim, which give a dark field. Light of different LEDs does
-not interfere, so a pattern shows the weighted sum of the pictures that each LED gives alone; these are computed within
-the camera. Arms: none (the thickness itself, without noise, the upper bound), fixed (the LED in the middle), all (all
-LEDs alike), random (random powers), learned (powers learned with the network, from the random ones), contrast (left half
-of the inner LEDs minus their right half: differential phase contrast), learned_signed (weights of both signs, learned
-from random ones). Light is never negative, so contrast and learned_signed take two exposures and subtract them.
+A transparent sample, a fifth of a wave thick where the grey image is 1 (a cell of 2 µm in water), stands in a
+microscope below 5×5 LEDs: nine within the aperture, sixteen beyond its rim, which give a dark field. Light of different
+LEDs does not interfere, so a pattern shows the weighted sum of the pictures that each LED gives alone; these are
+computed within the camera. Arms: none (the thickness itself, without noise, the upper bound), fixed (the LED in the
+middle), all (all LEDs alike), random (random powers), learned (powers learned with the network, from the random ones),
+contrast (left half of the inner LEDs minus their right half: differential phase contrast), learned_signed (weights of
+both signs, learned from random ones). Light is never negative, so contrast and learned_signed take two exposures and
+subtract them.
 
-The constraint is the light: the powers of all LEDs in all exposures of an image sum to the same, and --photons are those
-that one LED at that power gives a pixel without a sample. Two exposures share it and pay twice the read noise. Light
-that misses the aperture is lost to its arm. The network sees one image, normalised in its first step by the same rule
-for all arms. Behind the microscope stands an industrial sensor of 12 bits; every score is the mean over five exposures
-of each image. The thickness of colour images is their green channel, in which stained cells have most contrast.
+The constraint is the light: the powers of all LEDs in all exposures of an image sum to the same, and --photons are
+those that one LED at that power gives a pixel without a sample. Two exposures share it and pay the read noise twice.
+Light that misses the aperture is lost to its arm. The network sees one image, normalised in its first step by the same
+rule for all arms. Behind the microscope stands an industrial sensor of 12 bits; every score is the mean over five
+exposures of each image. The thickness of colour images is their green channel, in which stained cells have most
+contrast.
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
 """
@@ -30,7 +32,8 @@ from torch import Tensor, nn
 
 from physlayer import SENSORS, CoherentImaging, ColorWeights, LedIllumination, Sensor
 from physlayer.base import PhysicalLayer
-from physlayer.illumination import led_grid, led_stack
+from physlayer.coherent import coherent_image
+from physlayer.illumination import led_grid
 from physlayer.sweep import Point, Sweep, Variant, main
 
 SIDE = 5  # of the square of LEDs
@@ -45,15 +48,22 @@ GREEN = 1  # channel of colour images that is the thickness
 
 
 class LedPictures(PhysicalLayer):
-    """The scene, not the camera: pictures of the sample by each LED alone, ``(B, 1, H, W)`` to ``(B, K, H, W)``."""
+    """The scene, not the camera: pictures of the sample by each LED alone, ``(B, 1, H, W)`` to ``(B, K, H, W)``.
 
-    def __init__(self, tilt_cycles: Tensor, microscope: CoherentImaging):
+    They are those of :func:`physlayer.illumination.led_stack`. Tilts of whole cycles move the spectrum by whole cells;
+    here the aperture moves the other way instead, so that one spectrum serves all LEDs.
+    """
+
+    def __init__(self, tilt_cycles: Tensor, microscope: CoherentImaging, size: tuple[int, int]):
         super().__init__()
         self.microscope = microscope
         self.register_physical("tilt_cycles", tilt_cycles, unit="cycles")
+        aperture = microscope.aperture((1, 1, *size))[0, 0]
+        moved = [aperture.roll((-p, -q), (0, 1)) for p, q in tilt_cycles.int().tolist()]
+        self.register_buffer("apertures", torch.stack(moved), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return led_stack(x, self.tilt_cycles, self.microscope)
+        return coherent_image(self.microscope.field(x), self.apertures)
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         return shape[0] * len(self.tilt_cycles), *shape[1:]
@@ -90,7 +100,8 @@ def camera(point: Point, weights: Tensor, *, signed: bool = False) -> list[nn.Mo
         BITS, **SENSOR, exposure_photons=point.value, gain_dn_per_electron=gain, offset_dn=DARK_DEVIATIONS * read * gain
     )
     steps = [leds.decoder()] if signed else []
-    return [*thickness(point), LedPictures(tilts(height, width), microscope), leds, sensor, *steps]
+    pictures = LedPictures(tilts(height, width), microscope, (height, width))
+    return [*thickness(point), pictures, leds, sensor, *steps]
 
 
 def fixed(point: Point) -> list[nn.Module]:

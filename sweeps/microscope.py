@@ -1,24 +1,25 @@
 """What may light do before and after a transparent sample? Accuracy against the aperture of a coherent microscope.
 
-    python sweeps/microscope.py --radius 9.5,19,38            # embedded phantom
-    python sweeps/microscope.py --radius 19 --seeds 2 --fast
-    python sweeps/microscope.py --radius 9.5,19,38 --task digits --seeds 3
+    python sweeps/microscope.py --radius 9.5,19,38 --task digits        # embedded digits
+    python sweeps/microscope.py --radius 19 --epochs 30                 # blood-cell phantom: its 6 epochs are too few
+    python sweeps/microscope.py --radius 19 --task digits --seeds 2 --fast
 
 The homework of the course: a thin phase sample, 1 wavelength thick where the grey image is 1, in coherent light; its
 image is read with Gaussian noise of 0.2 full scales, drawn anew at every exposure. A spatial light modulator before the
-sample and one in the aperture can each give the light a phase per cell. Arms: none (the thickness itself, without noise,
-the upper bound), fixed (neither phase: the conventional microscope), illumination (the phase before the sample learned),
-aperture (the phase in the aperture learned), learned (both), random (both drawn at random, uniform over a wave); by name
-also fixed_turn and learned_turn. Phases are learned with the network and start at 0, as in the homework.
+sample and one in the aperture can each give the light a phase per cell. Arms: none (the thickness itself, without
+noise, the upper bound), fixed (neither phase: the conventional microscope), illumination (the phase before the sample
+learned), aperture (the phase in the aperture learned), learned (both), random (both drawn at random, uniform over a
+wave); by name also fixed_turn and learned_turn. Phases are learned with the network and start at 0, as in the homework.
 
 The axis is the radius of the aperture, the parameter of the homework's second question: half of it and twice it.
---radius counts cells of the Fourier grid of an image 64 pixels wide; other images take it in proportion to their
-width (8.3 cells for 19 at 28 pixels), which is the same numerical aperture at the same pixels. From 45.3 on nothing is
-cut off: every arm but the aperture's is then blind.
+--radius counts cells of the Fourier grid of an image 64 pixels wide; other images take it in proportion to their width
+(8.3 cells for 19 at 28 pixels), which is the same numerical aperture at the same pixels. From 45.3 on nothing is cut
+off: without a phase in the aperture the sample is then invisible.
 
-"1 wavelength thick" is 1 rad of phase in the homework's code and 2π in a medium that is denser by 1. The contrast of the
-conventional image depends on it more than on anything learned, so it is an arm and not a switch: all arms take 1 rad,
-those named _turn 2π. The thickness of colour images is their green channel, in which stained cells have most contrast.
+"1 wavelength thick" is 1 rad of phase in the homework's code and 2π in a medium that is denser by 1. The contrast of
+the conventional image depends on it more than on anything learned, so it is an arm and not a switch: all arms take 1
+rad, those named _turn 2π. The thickness of colour images is their green channel, in which stained cells have most
+contrast.
 
 Equal for all arms: light, aperture, noise, one reading per pixel. A phase absorbs nothing, and what leaves through the
 stop is lost to its arm. The network's first step normalises every arm's readings to mean 0 and deviation 1 of the
@@ -34,12 +35,14 @@ import sys
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import register_parametrization
 
 from physlayer import CoherentImaging, ColorWeights, GaussianNoise
 from physlayer.sweep import Point, Sweep, Variant, main
 
 NOISE = 0.2  # full scales, 1 for the light that meets the sample
 WIDTH = 64  # pixels of the homework's images, in whose cells the radius is given
+STEP = 1 / 16  # waves, of a free number behind a learned phase
 GREEN = 1  # channel of colour images that is the thickness
 
 
@@ -52,7 +55,19 @@ def thickness(point: Point) -> list[nn.Module]:
 def camera(point: Point, convention: str = "radians", **phases: Tensor | nn.Parameter) -> list[nn.Module]:
     radius = point.value * point.shape[2] / WIDTH
     microscope = CoherentImaging(radius, thickness_waves=1.0, convention=convention, **phases)
+    for name in microscope.learned():
+        register_parametrization(microscope, name, Slow())
     return [*thickness(point), microscope, GaussianNoise(NOISE)]
+
+
+class Slow(nn.Module):
+    """Learns a quantity in units of ``STEP``: the tasks' rate for physics, in waves, would be half a radian a step."""
+
+    def forward(self, free: Tensor) -> Tensor:
+        return STEP * free
+
+    def right_inverse(self, value: Tensor) -> Tensor:
+        return value / STEP
 
 
 def flat(point: Point) -> nn.Parameter:

@@ -7,7 +7,20 @@ import numpy as np
 import pytest
 
 from physlayer.sweep import main
-from sweeps import cameras, color_filters, hdr, kspace, photons, pixel_layout, quanta, resolution, sensor_placement
+from sweeps import (
+    cameras,
+    color_filters,
+    defocus,
+    hdr,
+    illumination,
+    kspace,
+    microscope,
+    photons,
+    pixel_layout,
+    quanta,
+    resolution,
+    sensor_placement,
+)
 
 SAMPLES = {
     resolution: 3 * 8 * 8,
@@ -16,6 +29,7 @@ SAMPLES = {
     pixel_layout: 3 * 64,
     sensor_placement: 12,
 }  # of every arm: the constraint
+NOISY = (photons, quanta, hdr, microscope, illumination, defocus)
 SMALL = ["--seeds", "1", "--fast", "--jobs", "1"]
 
 
@@ -36,6 +50,9 @@ def records(out):
         (kspace, ["--keep", "1/4", "--variants", "fixed,low_pass,random,learned", "--epochs", "1"]),
         (color_filters, ["--photons", "300", "--variants", "mono,learned", "--epochs", "8"]),
         (sensor_placement, ["--task", "digits", "--keep", "1/64"]),
+        (microscope, ["--task", "digits", "--radius", "19", "--variants", "fixed,aperture,learned,random"]),
+        (illumination, ["--photons", "300", "--variants", "fixed,learned,learned_signed", "--epochs", "2"]),
+        (defocus, ["--waves", "4", "--variants", "fixed,learned,rings", "--epochs", "2"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -52,11 +69,11 @@ def test_sweep_runs_resumes_and_reports(module, arguments, tmp_path, capsys):
     for record in records(tmp_path):
         moved = record["audit"]["moved"].values()
         assert record["variant"] != "learned" or all(entry["moved"] for entry in moved)
-        if module in (photons, quanta, hdr) and record["variant"] != "none":
+        if module in NOISY and record["variant"] != "none":
             scores = np.array(record["scores"]["test"]) * 5  # five exposures of every image
             assert np.allclose(scores, scores.round())
             graded |= set(scores.round())
-            assert record["camera"]["cost"]["photons"] > 0
+            assert module is microscope or record["camera"]["cost"]["photons"] > 0
         if module in SAMPLES and record["variant"] != "none":
             assert record["camera"]["cost"]["n_samples"] == SAMPLES[module]
     assert module not in (photons, quanta) or len(graded) > 2  # some images are right in some exposures only
