@@ -64,7 +64,7 @@ def defocus_um(waves: float) -> float:
 
     Example:
         >>> round(defocus_um(0.25), 3)
-        0.651
+        1.1
     """
     return waves * 2 * OBJECTIVE["refractive_index"] * WAVELENGTH_UM / OBJECTIVE["numerical_aperture"] ** 2
 

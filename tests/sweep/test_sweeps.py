@@ -50,7 +50,7 @@ def records(out):
         (kspace, ["--keep", "1/4", "--variants", "fixed,low_pass,random,learned", "--epochs", "1"]),
         (color_filters, ["--photons", "300", "--variants", "mono,learned", "--epochs", "8"]),
         (sensor_placement, ["--task", "digits", "--keep", "1/64"]),
-        (microscope, ["--task", "digits", "--radius", "19", "--variants", "fixed,aperture,learned,random"]),
+        (microscope, ["--task", "digits", "--radius", "19", "--variants", "fixed,learned", "--epochs", "4"]),
         (illumination, ["--photons", "300", "--variants", "fixed,learned,learned_signed", "--epochs", "2"]),
         (defocus, ["--waves", "4", "--variants", "fixed,learned,rings", "--epochs", "2"]),
     ],
