@@ -21,7 +21,8 @@ NOT_YET = "*Not yet computed.*"
 
 def load(folder: Path) -> tuple[list[dict], dict]:
     """Records of a sweep, and what it says of its test images."""
-    return read_records(folder), json.loads((folder / "test_set.json").read_text(encoding="utf-8"))
+    records = sorted(read_records(folder), key=lambda r: (r["variant"], r["value"] or 0, r["seed"]))
+    return records, json.loads((folder / "test_set.json").read_text(encoding="utf-8"))
 
 
 def draw(sweep: Sweep, names: tuple[str, ...], rows: list[dict], test_set: dict, runs: Path, name: str) -> None:

@@ -47,6 +47,33 @@ def test_python_blocks_of_the_guide_run_in_order(tmp_path, monkeypatch):
             assert model.eval()(torch.rand(2, 3, 60, 80)).shape == (2, 2)
 
 
+def test_task_of_the_guide_has_the_interface_and_loads(tmp_path):
+    import numpy as np
+    import torch
+    from torch import nn
+
+    from tasks.base import Options
+
+    page = (ROOT / "docs" / "your_own_data.md").read_text(encoding="utf-8")
+    (block,) = (b for b in re.findall(r"```python\n(.*?)```", page, flags=re.S) if "tasks/mine" in b)
+    targets = torch.arange(40) % 2
+    names = {
+        "my_images": lambda folder: (
+            torch.zeros(40, 3, 8, 8, dtype=torch.uint8),
+            targets,
+            np.array([f"tree_{i // 4}_{i % 2}" for i in range(40)]),
+        ),
+        "my_network": lambda shape, classes: nn.Linear(shape[0], classes),
+    }
+    exec(compile(block, "guide", "exec"), names)
+    task = names["TASK"]
+    data = task.load(Options(data="folder"))
+    assert not set(data.pool.groups) & set(data.test.groups) and len(data.pool) + len(data.test) == 40
+    assert task.network(task.default_network(Options()), (3, 8, 8), 2).out_features == 2
+    assert task.network("small", (3, 8, 8), 2) is not None and task.recipe(Options(fast=True)).epochs == 2
+    assert data.split(0)["validation"].images.shape[1:] == task.augment(data.test.images, None).shape[1:]
+
+
 def test_class_projects_of_the_page_are_the_tested_lines_and_at_most_fifteen(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
     from make_class_projects import blocks

@@ -28,7 +28,7 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
     add = parser.add_argument
     add(f"--{sweep.parameter}", dest="values", default=sweep.default, metavar="LIST",
         help=f"values to sweep: {sweep.default}, or {EXAMPLES[sweep.scale]} (default {sweep.default})")  # fmt: skip
-    add("--task", default="blood_cells", help="folder under tasks/ (default blood_cells)")
+    add("--task", default=sweep.task, help=f"folder under tasks/ (default {sweep.task})")
     add("--data", help="folder of the real data (default: the task's embedded data)")
     add("--width", type=int, help="width of the images in pixels (default: the task's own)")
     add("--variants", default=",".join(sweep.chosen), metavar="LIST",

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 
 from physlayer.camera import export_camera
 from physlayer.data import TaskData
-from physlayer.sweep.assemble import assemble, camera_of, point_of
+from physlayer.sweep.assemble import assemble, camera_of, point_of, scenes_of
 from physlayer.sweep.grid import Run, Sweep, Variant
 from physlayer.sweep.records import read_record, write_json
 from physlayer.training import DRAWS, Recipe, TrainingError, fit, predict_exposures
 
 __all__ = ["execute", "run_one"]
 
+MEASURED_SCENES = 256  # of the test set, evenly
 SEARCH_SHARE = 0.5  # a searched variant tries each candidate for this share of the epochs
 
 
@@ -168,6 +169,10 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         metrics[name] = classification_metrics(targets, probabilities, class_names=data.class_names)
         metrics[name]["source_accuracy"] = group_macro_accuracy(targets, probabilities, groups)
         predicted[name] = logits
+    if sweep.measure is not None:
+        scenes = scenes_of(splits["test"], recipe.linear, MEASURED_SCENES).to(settings["device"])
+        with torch.inference_mode():
+            metrics["test"] |= sweep.measure(camera_of(model).eval(), scenes)
     classes = predicted["test"].argmax(2)
     # every exposure is judged by itself: to average logits would be a camera with as many times the photons
     hits = {} if draws == 1 else {"scores": {"test": (classes == splits["test"].targets).double().mean(0).tolist()}}

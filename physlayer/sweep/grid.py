@@ -71,7 +71,9 @@ class Sweep:
         bound: name of the no-layer arm, always run. whole: values are whole numbers.
         scale: how a range is filled and the axis drawn: ``"linear"``, ``"log"`` or ``"halves"``.
         baseline: name of the arm that others are compared with. notes: sentences for the report.
-        unit: of the values, in tables.
+        unit: of the values, in tables. task: folder under ``tasks/`` without an option.
+        measure: numbers of the camera alone to record with the test scores, ``measure(camera, scenes) -> {name:
+            number}``, for at most 256 test scenes; names as in ``summary.SCALARS`` go to ``summary.csv``.
     """
 
     name: str
@@ -88,6 +90,8 @@ class Sweep:
     scale: str = "linear"
     baseline: str = "fixed"
     unit: str = ""
+    task: str = "blood_cells"
+    measure: Callable[[nn.Sequential, Tensor], dict[str, float]] | None = None
 
     def variant(self, name: str) -> Variant:
         """The variant of that name.

@@ -224,8 +224,11 @@ def scale_of(maps: np.ndarray) -> float:
 
 def parameter_sensitivity(material: Material, variant: Variant, value: float) -> dict[str, np.ndarray]:
     """Mean size of the true class's gradient by each learned quantity: lowest seed, some test images."""
+    record = material.members(variant, value)[0]
+    if not learned_quantities(record):  # as at the end of an axis where nothing is left to learn
+        return {}
     scenes, targets = material.examples(SENSITIVITY_IMAGES)
-    model = material.model(variant, material.members(variant, value)[0])
+    model = material.model(variant, record)
     found = parameter_saliency(model, scenes, targets)
     return {name: gradient.abs().mean(0).detach().numpy() for name, gradient in found.items()}
 

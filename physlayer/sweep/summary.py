@@ -38,6 +38,8 @@ SCALARS = (
     "negative_log_likelihood",
     "brier",
     "expected_calibration_error",
+    "psnr_db",
+    "ssim",
 )
 # metric of summary.csv -> statistic of the bootstrap
 INTERVALS = {"accuracy": "mean", "balanced_accuracy": "class_mean", "source_accuracy": "group_mean"}

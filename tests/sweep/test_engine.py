@@ -191,8 +191,12 @@ def test_sweep_killed_at_three_random_moments_neither_loses_nor_repeats_a_run(fi
 
 @pytest.mark.slow
 def test_interrupt_keeps_what_is_finished(tmp_path):
-    command = [sys.executable, str(SCRIPT), *SMALL, "--jobs", "1", "--out", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    many = ["--seeds", "200"]  # more than a slow test machine lets pass before the signal
+    command = [sys.executable, str(SCRIPT), *SMALL, *many, "--jobs", "1", "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )  # fmt: skip
     deadline = time.monotonic() + 120
     while len(list(tmp_path.glob("records/*.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)

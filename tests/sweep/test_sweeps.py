@@ -8,9 +8,12 @@ import pytest
 
 from physlayer.sweep import main
 from sweeps import (
+    blur,
     cameras,
     color_filters,
+    deconvolution,
     defocus,
+    fluorophores,
     hdr,
     illumination,
     kspace,
@@ -20,6 +23,7 @@ from sweeps import (
     quanta,
     resolution,
     sensor_placement,
+    shift_variant_blur,
 )
 
 SAMPLES = {
@@ -28,6 +32,8 @@ SAMPLES = {
     kspace: 3 * 32 * 8,
     pixel_layout: 3 * 64,
     sensor_placement: 12,
+    blur: 3 * 8 * 8,
+    shift_variant_blur: 3 * 16 * 16,
 }  # of every arm: the constraint
 NOISY = (photons, quanta, hdr, microscope, illumination, defocus)
 SMALL = ["--seeds", "1", "--fast", "--jobs", "1"]
@@ -50,6 +56,10 @@ def records(out):
         (kspace, ["--keep", "1/4", "--variants", "fixed,low_pass,random,learned", "--epochs", "1"]),
         (color_filters, ["--photons", "300", "--variants", "mono,learned", "--epochs", "8"]),
         (sensor_placement, ["--task", "digits", "--keep", "1/64"]),
+        (blur, ["--sigma", "1", "--variants", "fixed,random,learned,learned_width,sharp", "--epochs", "1"]),
+        (shift_variant_blur, ["--defocus", "2", "--variants", "uniform,learned", "--epochs", "1"]),
+        (fluorophores, ["--filters", "1,3", "--variants", "learned,crlb,rgb", "--epochs", "1"]),
+        (deconvolution, ["--photons", "300", "--variants", "full,learned", "--epochs", "1"]),
         (microscope, ["--task", "digits", "--radius", "19", "--variants", "fixed,learned", "--epochs", "4"]),
         (illumination, ["--photons", "300", "--variants", "fixed,learned,learned_signed", "--epochs", "2"]),
         (defocus, ["--waves", "4", "--variants", "fixed,learned,rings", "--epochs", "2"]),
@@ -74,6 +84,9 @@ def test_sweep_runs_resumes_and_reports(module, arguments, tmp_path, capsys):
             assert np.allclose(scores, scores.round())
             graded |= set(scores.round())
             assert module is microscope or record["camera"]["cost"]["photons"] > 0
+        if module is deconvolution:  # of the picture: recorded with the scores, none where nothing is changed
+            assert ("psnr_db" in record["metrics"]["test"]) == (record["variant"] != "none")
+            assert b"ssim" in summary
         if module in SAMPLES and record["variant"] != "none":
             assert record["camera"]["cost"]["n_samples"] == SAMPLES[module]
     assert module not in (photons, quanta) or len(graded) > 2  # some images are right in some exposures only
