@@ -4,12 +4,18 @@
     python sweeps/microscope.py --radius 19 --epochs 30                 # blood-cell phantom: its 6 epochs are too few
     python sweeps/microscope.py --radius 19 --task digits --seeds 2 --fast
 
+The homework on real data, four conditions in both conventions of the thickness, at 64×64 pixels:
+
+    ARMS=fixed,illumination,aperture,learned,fixed_turn,illumination_turn,aperture_turn,learned_turn
+    python sweeps/microscope.py --radius 19 --seeds 5 --variants $ARMS --data DIR --width 85
+    python sweeps/microscope.py --radius 19 --seeds 5 --variants $ARMS --data DIR --width 64 --task digits
+
 The homework of the course: a thin phase sample, 1 wavelength thick where the grey image is 1, in coherent light; its
 image is read with Gaussian noise of 0.2 full scales, drawn anew at every exposure. A spatial light modulator before the
 sample and one in the aperture can each give the light a phase per cell. Arms: none (the thickness itself, without
 noise, the upper bound), fixed (neither phase: the conventional microscope), illumination (the phase before the sample
 learned), aperture (the phase in the aperture learned), learned (both), random (both drawn at random, uniform over a
-wave); by name also fixed_turn and learned_turn. Phases are learned with the network and start at 0, as in the homework.
+wave). Phases are learned with the network and start at 0, as in the homework.
 
 The axis is the radius of the aperture, the parameter of the homework's second question: half of it and twice it.
 --radius counts cells of the Fourier grid of an image 64 pixels wide; other images take it in proportion to their width
@@ -18,8 +24,8 @@ off: without a phase in the aperture the sample is then invisible.
 
 "1 wavelength thick" is 1 rad of phase in the homework's code and 2π in a medium that is denser by 1. The contrast of
 the conventional image depends on it more than on anything learned, so it is an arm and not a switch: all arms take 1
-rad, those named _turn 2π. The thickness of colour images is their green channel, in which stained cells have most
-contrast.
+rad; fixed_turn, illumination_turn, aperture_turn and learned_turn, by name, 2π. The thickness of colour images is
+their green channel, in which stained cells have most contrast, and of pictures wider than high the middle square.
 
 Equal for all arms: light, aperture, noise, one reading per pixel. A phase absorbs nothing, and what leaves through the
 stop is lost to its arm. The network's first step normalises every arm's readings to mean 0 and deviation 1 of the
@@ -32,6 +38,7 @@ Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun ski
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -46,14 +53,35 @@ STEP = 1 / 16  # waves, of a free number behind a learned phase
 GREEN = 1  # channel of colour images that is the thickness
 
 
+class Square(nn.Module):
+    """The sample, not the camera: the middle square of a picture, ``(B, C, H, W)`` to ``(B, C, S, S)``.
+
+    Example:
+        >>> Square()(torch.arange(4.0).view(1, 1, 1, 4)).flatten()
+        tensor([1.])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        return x[..., top : top + side, left : left + side]
+
+
+def side(point: Point) -> int:
+    """Pixels along an edge of the sample."""
+    return min(point.shape[1:])
+
+
 def thickness(point: Point) -> list[nn.Module]:
-    """The sample, not the camera: a grey image, 0…1 of the thickness."""
-    channels = point.shape[0]
-    return [] if channels == 1 else [ColorWeights(torch.eye(channels)[GREEN : GREEN + 1])]
+    """The sample, not the camera: a square grey image, 0…1 of the thickness."""
+    channels, height, width = point.shape
+    square = [] if height == width else [Square()]
+    return square if channels == 1 else [*square, ColorWeights(torch.eye(channels)[GREEN : GREEN + 1])]
 
 
 def camera(point: Point, convention: str = "radians", **phases: Tensor | nn.Parameter) -> list[nn.Module]:
-    radius = point.value * point.shape[2] / WIDTH
+    radius = point.value * side(point) / WIDTH
     microscope = CoherentImaging(radius, thickness_waves=1.0, convention=convention, **phases)
     for name in microscope.learned():
         register_parametrization(microscope, name, Slow())
@@ -71,37 +99,31 @@ class Slow(nn.Module):
 
 
 def flat(point: Point) -> nn.Parameter:
-    return nn.Parameter(torch.zeros(point.shape[1:]))
+    return nn.Parameter(torch.zeros(side(point), side(point)))
 
 
-def fixed(point: Point) -> list[nn.Module]:
-    return camera(point)
+def fixed(point: Point, convention: str = "radians") -> list[nn.Module]:
+    return camera(point, convention)
 
 
-def illumination(point: Point) -> list[nn.Module]:
-    return camera(point, illumination_waves=flat(point))
+def illumination(point: Point, convention: str = "radians") -> list[nn.Module]:
+    return camera(point, convention, illumination_waves=flat(point))
 
 
-def aperture(point: Point) -> list[nn.Module]:
-    return camera(point, aperture_waves=flat(point))
+def aperture(point: Point, convention: str = "radians") -> list[nn.Module]:
+    return camera(point, convention, aperture_waves=flat(point))
 
 
-def learned(point: Point) -> list[nn.Module]:
-    return camera(point, illumination_waves=flat(point), aperture_waves=flat(point))
+def learned(point: Point, convention: str = "radians") -> list[nn.Module]:
+    return camera(point, convention, illumination_waves=flat(point), aperture_waves=flat(point))
 
 
 def random(point: Point) -> list[nn.Module]:
-    drawn = torch.rand(2, *point.shape[1:], generator=point.generator)
+    drawn = torch.rand(2, side(point), side(point), generator=point.generator)
     return camera(point, illumination_waves=drawn[0], aperture_waves=drawn[1])
 
 
-def fixed_turn(point: Point) -> list[nn.Module]:
-    return camera(point, "waves")
-
-
-def learned_turn(point: Point) -> list[nn.Module]:
-    return camera(point, "waves", illumination_waves=flat(point), aperture_waves=flat(point))
-
+TURN = {"convention": "waves"}  # a wave of thickness is a whole turn of the phase
 
 SWEEP = Sweep(
     name="microscope",
@@ -116,8 +138,10 @@ SWEEP = Sweep(
         Variant("aperture", "learned aperture phase", aperture, learned=True),
         Variant("learned", "both phases learned", learned, learned=True),
         Variant("random", "both phases random", random),
-        Variant("fixed_turn", "conventional, 2π thick", fixed_turn),
-        Variant("learned_turn", "both phases learned, 2π thick", learned_turn, learned=True),
+        Variant("fixed_turn", "conventional, 2π thick", partial(fixed, **TURN)),
+        Variant("illumination_turn", "learned illumination, 2π thick", partial(illumination, **TURN), learned=True),
+        Variant("aperture_turn", "learned aperture, 2π thick", partial(aperture, **TURN), learned=True),
+        Variant("learned_turn", "both learned, 2π thick", partial(learned, **TURN), learned=True),
         Variant("none", "thickness itself, no noise", thickness, swept=False),
     ),
     chosen=("fixed", "illumination", "aperture", "learned", "random"),

@@ -42,6 +42,8 @@ def test_learned_phases_start_from_the_conventional_microscope():
         ("illumination", "fixed"),
         ("aperture", "fixed"),
         ("learned", "fixed"),
+        ("illumination_turn", "fixed_turn"),
+        ("aperture_turn", "fixed_turn"),
         ("learned_turn", "fixed_turn"),
     ):
         optics, conventional = camera(microscope, arm, at)[0], camera(microscope, like, at)[0]
@@ -61,6 +63,18 @@ def test_one_step_of_the_rate_moves_a_learned_phase_by_a_sixteenth():
     with torch.no_grad():
         optics.free_parameter("aperture_waves").fill_(0.8)
     assert torch.allclose(optics.aperture_waves, torch.full((32, 32), 0.05))
+
+
+def test_sample_of_a_wide_picture_is_its_middle_square_in_the_homework_s_cells():
+    """64×85 pixels, from 240×320: 64×64 of them, the pupil of radius 19 with 1129 cells, and nothing of the sides."""
+    layers = camera(microscope, "random", point(19.0, (3, 64, 85)))
+    x = scenes(2, 3, 64, 85)
+    assert layers[:-1](x).shape == (2, 1, 64, 64)
+    assert torch.equal(layers[:2](x), x[:, 1:2, :, 10:74])
+    assert int((layers[2].aperture((1, 1, 64, 64)).abs() > 0.5).sum()) == 1129
+    changed = x.clone()
+    changed[..., :10] = changed[..., 74:] = 0
+    assert torch.equal(layers[:-1](changed), layers[:-1](x))
 
 
 @pytest.mark.parametrize("module", [microscope, illumination])
