@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from physlayer.bounds import Interval, Logarithmic
+from physlayer.bounds import Interval, Logarithmic, Magnitude
 from physlayer.checks import IMAGES, check_images
 from physlayer.maps import full_size
 
@@ -77,6 +77,7 @@ class PhysicalLayer(nn.Module):
         low: float = -math.inf,
         high: float = math.inf,
         logarithmic: bool = False,
+        magnitude: bool = False,
     ) -> None:
         """Register one quantity: learned if ``value`` is an ``nn.Parameter``, else fixed.
 
@@ -87,6 +88,7 @@ class PhysicalLayer(nn.Module):
             low: smallest admissible value (a learned one stays strictly above).
             high: largest admissible value (a learned one stays strictly below).
             logarithmic: learn the logarithm of a positive quantity, so that steps are factors.
+            magnitude: learn a quantity of 0 or more, 0 included, by its magnitude; ``low`` is 0.
 
         Raises:
             TypeError: if the value is not a real number or floating tensor.
@@ -120,7 +122,7 @@ class PhysicalLayer(nn.Module):
         if not learned:
             self.register_buffer(name, tensor.detach().clone())
             return
-        bound = Logarithmic(name) if logarithmic else Interval(low, high, name)
+        bound = Logarithmic(name) if logarithmic else Magnitude(name) if magnitude else Interval(low, high, name)
         bound.right_inverse(tensor.detach())  # refuse before anything is registered
         value.physical_owner = name  # from here on it holds the free number behind the bound
         self.register_parameter(name, value)

@@ -69,16 +69,17 @@ class Blur(PhysicalLayer):
     .. math:: y = h * x, \qquad h \ge 0, \quad \sum h = 1
 
     Give exactly one of ``sigma_pixels``, ``disc_pixels`` and ``kernel``. A flat field stays flat and, except for
-    ``border="zero"``, all light is kept. It is a convolution: weight at the lower right of the kernel moves the image
-    to the lower right. A learned Gaussian hardly moves below σ = 0.2 pixels, a learned disc not at all below 0.5, so
-    start above.
+    ``border="zero"``, all light is kept (at a mirror, by kernels that are their own mirror image). It is a convolution:
+    weight at the lower right of the kernel moves the image to the lower right. A learned Gaussian hardly moves below
+    σ = 0.2 pixels, a learned disc not at all below 0.5, so start above.
 
     Args:
         sigma_pixels: :math:`\sigma` of a Gaussian, pixels of the image at this place: one number, or one per channel
             ``(C, 1, 1)``; ``nn.Parameter`` learns it, between 0 and ``radius / 4``.
         disc_pixels: :math:`R` of a disc, pixels: as σ; learned between 0 and ``radius``.
         kernel: :math:`h`, ``(2 r + 1, 2 s + 1)`` or ``(C, 2 r + 1, 2 s + 1)``, non-negative, divided by its sum;
-            ``nn.Parameter`` learns the logarithm of every value (start above 0).
+            ``nn.Parameter`` learns the logarithm of every value or, where the start has zeros as the identity does,
+            every value by its magnitude (:class:`physlayer.bounds.Magnitude`).
         radius: reach of a Gaussian or disc, pixels; ``None`` for :math:`4\sigma` or :math:`R + 1`, or twice as much and
             8 pixels at least where it is learned and may grow. It does not follow the width.
         border: ``"reflect"``, ``"circular"`` or ``"zero"``. method: ``"direct"``, ``"fft"``, or ``"auto"``. Both as in
@@ -140,7 +141,13 @@ class Blur(PhysicalLayer):
         if not bool((kernel.detach().sum((-2, -1)) > 0).all()):
             raise ValueError("Expected kernel to have a positive sum, but got 0: no light would arrive.")
         self.radius = max(kernel.shape[-2:]) // 2
-        self.register_physical("kernel", kernel, unit="share of the light", low=0.0, logarithmic=True)
+        dark = isinstance(kernel, nn.Parameter) and bool((kernel.detach() == 0).any())
+        if dark and bool((kernel.detach() > 0).any()):  # a step of the optimiser is a share of the light
+            with torch.no_grad():
+                kernel /= kernel.sum((-2, -1), keepdim=True)
+        self.register_physical(
+            "kernel", kernel, unit="share of the light", low=0.0, logarithmic=not dark, magnitude=dark
+        )
 
     def point_spread(self, channels: int = 1) -> Tensor:
         """The kernel of the hardware, of sum 1, ``(1, h, w)`` or ``(C, h, w)``."""

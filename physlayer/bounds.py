@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["Interval", "Logarithmic"]
+__all__ = ["Interval", "Logarithmic", "Magnitude"]
 
 
 class Interval(nn.Module):
@@ -109,3 +109,34 @@ class Logarithmic(nn.Module):
                 f"{float(value.max()):g}; start it above 0, or pass a plain value to keep it fixed."
             )
         return value.log()
+
+
+class Magnitude(nn.Module):
+    r"""Maps a free number θ to a quantity that is never negative and may start at 0 exactly, :math:`v = |\theta|`.
+
+    .. math:: dv/d\theta = 1\ (\theta \ge 0), \quad -1\ (\theta < 0)
+
+    At 0, where there is no derivative, that from the right is taken: a value of 0 has a gradient and can leave.
+
+    Raises:
+        ValueError: if a value set from outside is negative.
+
+    Example:
+        >>> bound, free = Magnitude("kernel"), torch.tensor([-0.5, 0.0], requires_grad=True)
+        >>> bound(free)
+        tensor([0.5000, 0.0000], grad_fn=<MulBackward0>)
+        >>> torch.autograd.grad(bound(free).sum(), free)[0]
+        tensor([-1.,  1.])
+    """
+
+    def __init__(self, name: str = "value"):
+        super().__init__()
+        self.name = name
+
+    def forward(self, free: Tensor) -> Tensor:
+        return free * torch.where(free < 0, -1.0, 1.0)
+
+    def right_inverse(self, value: Tensor) -> Tensor:
+        if not bool((value >= 0).all()):
+            raise ValueError(f"Expected learned {self.name} to be 0 or more, but got {float(value.min()):g}.")
+        return value.clone()

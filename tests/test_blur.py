@@ -200,3 +200,25 @@ def test_learned_kernel_stays_non_negative_keeps_the_light_and_finds_an_unknown_
     found = layer.physical()["kernel"]
     assert bool((found >= 0).all()) and float(found.sum()) == pytest.approx(1)
     assert float((found - wanted).abs().max()) < 0.01
+
+
+def test_kernel_that_starts_as_the_identity_leaves_it_stays_non_negative_and_finds_an_unknown_one():
+    """Values of 0 are learned by their magnitude, with a gradient at 0; the start counts as divided by its sum."""
+    x, truth = images(4, 1, 16, 16).float(), torch.tensor([[0.0, 0.1, 0.0], [0.2, 0.4, 0.0], [0.0, 0.3, 0.0]])
+    seen, start = Blur(kernel=truth)(x), torch.zeros(3, 3)
+    start[1, 1] = 200.0
+    layer = Blur(kernel=nn.Parameter(start))
+    assert torch.equal(layer(x), x)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=0.02)
+    for _ in range(300):
+        loss = (layer(x) - seen).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        assert int((layer.free_parameter("kernel").grad != 0).sum()) >= 8  # the middle alone may have none
+        optimizer.step()
+        assert float(layer.physical()["kernel"].min()) >= 0
+    assert torch.allclose(layer.physical()["kernel"], truth, atol=0.02)
+    with pytest.raises(ValueError, match="0 or more"):
+        Blur(kernel=nn.Parameter(torch.tensor([[0.0, 2.0, -1.0]])))
+    with pytest.raises(ValueError, match="positive sum"):
+        Blur(kernel=nn.Parameter(torch.zeros(3, 3)))

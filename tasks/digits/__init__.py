@@ -20,6 +20,7 @@ __all__ = ["TASK", "Digits", "embedded_digits"]
 
 CLASSES = tuple("0123456789")
 SIZE = 28  # of the embedded images, as MNIST's
+TWICE, BORDER = 64, 4  # of images twice as large in a black border, and the border
 INK_LEVELS = 16  # of the embedded images: counts of inked pixels in a block of 4×4
 TEST_FRACTION, SPLIT_SEED = 1 / 3, 1797  # of the embedded set, the same for everybody
 
@@ -32,21 +33,24 @@ class Digits:
     def load(self, options: Options) -> TaskData:
         """Data for ``options``.
 
+        Images have 28 pixels; with ``width`` 64 they are upsampled twice and a black border of 4 pixels is put around.
+
         Raises:
             ValueError: if sources are given (neither set says who wrote what, so there is nothing to check them
                 with), or another width.
         """
-        if options.width not in (None, SIZE):
-            raise ValueError(f"Expected no --width for digits, but got {options.width}; they have {SIZE} pixels.")
+        if options.width not in (None, SIZE, TWICE):
+            raise ValueError(f"Expected --width of digits to be {SIZE} or {TWICE} pixels, but got {options.width}.")
         if options.groups is not None:
             raise ValueError(
                 f"Expected no --groups for digits, but got {options.groups!r}; the files do not say who wrote them, "
                 "each image is its own source."
             )
-        return self._load_real(options) if options.data is not None else self._load_embedded()
+        return self._load_real(options) if options.data is not None else self._load_embedded(options)
 
-    def _load_embedded(self) -> TaskData:
+    def _load_embedded(self, options: Options) -> TaskData:
         images, targets = embedded_digits(SIZE)
+        images = sized(images, options.width)
         groups = np.array([f"digit_{number:04d}" for number in range(len(images))])
         pool, test = group_split(targets, groups, TEST_FRACTION, SPLIT_SEED, class_names=CLASSES)
         whole = ImageSet(images, targets, groups, "linear")
@@ -64,7 +68,7 @@ class Digits:
         parts = load_folder(options.data)
         pool, test = (
             ImageSet(
-                torch.from_numpy(images.copy())[:, None],
+                sized(torch.from_numpy(images.copy())[:, None], options.width),
                 torch.from_numpy(labels.astype(np.int64)),
                 np.array([f"{name}_{number:05d}" for number in range(len(images))]),
                 "linear",  # grey is the share of a pixel that is inked, which is the light it sends back
@@ -97,6 +101,19 @@ class Digits:
         """A small change of the lamp's brightness; no mirror images or turns, which make other digits."""
         lamp = 1 + 0.2 * (torch.rand(len(images), 1, 1, 1, generator=generator).to(images.device) - 0.5)
         return (images * lamp).clamp(0, 1)
+
+
+def sized(images: Tensor, width: int | None) -> Tensor:
+    """Codes of digits at 28 pixels, or twice as large in a black border.
+
+    Example:
+        >>> sized(torch.full((1, 1, 28, 28), 200, dtype=torch.uint8), 64)[0, 0, 30:34, 2:6].tolist()[0]
+        [0, 0, 200, 200]
+    """
+    if width != TWICE:
+        return images
+    parts = [F.interpolate(part.double(), scale_factor=2, mode="bilinear").round() for part in images.split(1024)]
+    return F.pad(torch.cat([part.to(torch.uint8) for part in parts]), (BORDER,) * 4)
 
 
 def embedded_digits(size: int) -> tuple[Tensor, Tensor]:

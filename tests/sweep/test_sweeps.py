@@ -12,9 +12,12 @@ from sweeps import (
     cameras,
     color_filters,
     deconvolution,
+    defocus,
     fluorophores,
     hdr,
+    illumination,
     kspace,
+    microscope,
     photons,
     pixel_layout,
     quanta,
@@ -32,6 +35,7 @@ SAMPLES = {
     blur: 3 * 8 * 8,
     shift_variant_blur: 3 * 16 * 16,
 }  # of every arm: the constraint
+NOISY = (photons, quanta, hdr, microscope, illumination, defocus)
 SMALL = ["--seeds", "1", "--fast", "--jobs", "1"]
 
 
@@ -56,6 +60,9 @@ def records(out):
         (shift_variant_blur, ["--defocus", "2", "--variants", "uniform,learned", "--epochs", "1"]),
         (fluorophores, ["--filters", "1,3", "--variants", "learned,crlb,rgb", "--epochs", "1"]),
         (deconvolution, ["--photons", "300", "--variants", "full,learned", "--epochs", "1"]),
+        (microscope, ["--task", "digits", "--radius", "19", "--variants", "fixed,learned", "--epochs", "4"]),
+        (illumination, ["--photons", "300", "--variants", "fixed,learned,learned_signed", "--epochs", "2"]),
+        (defocus, ["--waves", "4", "--variants", "fixed,learned,rings", "--epochs", "2"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -72,11 +79,11 @@ def test_sweep_runs_resumes_and_reports(module, arguments, tmp_path, capsys):
     for record in records(tmp_path):
         moved = record["audit"]["moved"].values()
         assert record["variant"] != "learned" or all(entry["moved"] for entry in moved)
-        if module in (photons, quanta, hdr) and record["variant"] != "none":
+        if module in NOISY and record["variant"] != "none":
             scores = np.array(record["scores"]["test"]) * 5  # five exposures of every image
             assert np.allclose(scores, scores.round())
             graded |= set(scores.round())
-            assert record["camera"]["cost"]["photons"] > 0
+            assert module is microscope or record["camera"]["cost"]["photons"] > 0
         if module is deconvolution:  # of the picture: recorded with the scores, none where nothing is changed
             assert ("psnr_db" in record["metrics"]["test"]) == (record["variant"] != "none")
             assert b"ssim" in summary

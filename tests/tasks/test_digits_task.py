@@ -133,7 +133,7 @@ def test_labels_are_not_read_as_images(tmp_path):
     [
         (["--data", "no/such/folder"], "no/such/folder"),
         (["--groups", "content"], "Expected no --groups for digits"),
-        (["--width", "32"], "Expected no --width for digits, but got 32"),
+        (["--width", "32"], "Expected --width of digits to be 28 or 64 pixels, but got 32"),
     ],
 )
 def test_what_the_task_cannot_do_ends_with_one_sentence(tmp_path, capsys, more, message):
@@ -210,3 +210,13 @@ def test_official_mnist_has_its_published_counts():
     assert found.test.targets.bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert found.pool.targets[:5].tolist() == [5, 0, 4, 1, 9] and found.test.targets[:4].tolist() == [7, 2, 1, 0]
     assert int(found.pool.images.float().mean(0)[0, :2].max()) == 0  # the border is dark
+
+
+def test_digits_at_64_pixels_are_twice_as_large_in_a_black_border():
+    """Means over 2×2 pixels keep the ink; what is not digit is black."""
+    small, large = (get_task("digits").load(Options(width=width)).test.images for width in (28, 64))
+    assert large.shape == (len(small), 1, 64, 64)
+    inside = large[..., 4:-4, 4:-4].float()
+    assert float(large.float().sum() - inside.sum()) == 0
+    assert float(inside.mean()) == pytest.approx(float(small.float().mean()), rel=5e-3)
+    assert float((F.avg_pool2d(inside, 2) - small.float()).abs().mean()) < 6
