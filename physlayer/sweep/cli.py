@@ -119,7 +119,7 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     test_set = {"fingerprint": data.fingerprint, "class_names": list(data.class_names), "notes": list(data.notes)}
     if args.fast:
         test_set["notes"].insert(0, "SMOKE RUN (--fast): few images, few epochs; the numbers mean little.")
-    title = args.task + (", embedded" if args.data is None else f" in {Path(args.data).resolve().name}")
+    title = args.task + (", embedded" if args.data is None else f", folder {Path(args.data).resolve().name}")
     test_set["title"] = title + (", SMOKE RUN" if args.fast else "")
     test_set |= {"targets": data.test.targets.tolist(), "groups": data.test.groups.tolist()}
     test_set["straddling"] = sorted(set(data.test.groups.tolist()) & set(data.pool.groups.tolist()))
