@@ -5,6 +5,7 @@
 
 References: ``kornia.filters.filter2d`` with mirrored borders, and the product of ``rfft2``s that autograd
 differentiates by itself, on the circular and on the mirrored image. Rounds are interleaved and the medians compared.
+The peak of the memory is that of one forward and backward pass in a process of its own, without the images.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 
 import kornia
 import torch
+from peak import children, grown
 from torch import Tensor, nn
 
 from physlayer import Blur
@@ -37,6 +39,7 @@ def main() -> None:
     parser.add_argument("--taps", type=int, default=25)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--shape", type=int, nargs=4, default=(32, 3, 240, 320), metavar=("B", "C", "H", "W"))
+    parser.add_argument("--peak", help="print the peak memory of this run alone")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     x = torch.rand(args.shape, generator=torch.Generator().manual_seed(0), requires_grad=True)
@@ -53,6 +56,10 @@ def main() -> None:
         "Blur, Gaussian": lambda: gaussian(x),
     }
     gaussian = Blur(nn.Parameter(torch.tensor(1.5)), radius=args.taps // 2)
+    if args.peak:
+        print(grown(lambda: runs[args.peak]().sum().backward()))
+        return
+    peaks = children(list(runs))
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(args.rounds + 1):
         for name, run in runs.items():
@@ -67,10 +74,10 @@ def main() -> None:
         f"shape {shape}, {args.taps}×{args.taps}, {args.threads} threads, torch {torch.__version__}, "
         f"{args.rounds} rounds"
     )
-    print(f"{'':24s}{'ms':>9s}{'kornia ÷':>10s}{'plain ÷':>10s}{'mirrored ÷':>12s}")
+    print(f"{'':24s}{'ms':>9s}{'kornia ÷':>10s}{'plain ÷':>10s}{'mirrored ÷':>12s}{'peak MiB':>10s}")
     for name, value in median.items():
         against, circular, mirrored = (median[name] / value for name in list(runs)[:3])
-        print(f"{name:24s}{1e3 * value:9.1f}{against:10.2f}{circular:10.2f}{mirrored:12.2f}")
+        print(f"{name:24s}{1e3 * value:9.1f}{against:10.2f}{circular:10.2f}{mirrored:12.2f}{peaks[name]:10.0f}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@
 References, each the sum of eight blurs with a product before or behind each: "plain", an FFT convolution as one writes
 it (``rfft2`` of the padded image, product, ``irfft2``, differentiated by PyTorch); "fast size", the same with the image
 padded to a size whose transform is fast; and ``physlayer.convolution.convolve``. Rounds are interleaved and the medians
-compared, once with everything learned and once with the blur fixed.
+compared, once with everything learned and once with the blur fixed. The peak of the memory is that of one forward and
+backward pass with everything learned, in a process of its own, without the images.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from functools import partial
 
 import torch
+from peak import children, grown
 from torch import Tensor
 
 from physlayer.convolution import bordered, convolve, fast_length
@@ -40,6 +42,7 @@ def main() -> None:
     parser.add_argument("--kernels", type=int, default=8)
     parser.add_argument("--size", type=int, default=25, help="of a kernel, pixels")
     parser.add_argument("--shape", type=int, nargs=4, default=(32, 3, 240, 320), metavar=("B", "C", "H", "W"))
+    parser.add_argument("--peak", help="print the peak memory of this form alone")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     generator = torch.Generator().manual_seed(0)
@@ -54,6 +57,11 @@ def main() -> None:
         forms[f"{name}, gather"] = lambda b, w, blur=blur: sum(w[r] * blur(x, b[r]) for r in range(len(b)))
     forms["joint, scatter"] = lambda b, w: scatter(x, b, w)
     forms["joint, gather"] = lambda b, w: gather(x, b, w)
+    if args.peak:
+        b, w = kernels.requires_grad_(), weights.requires_grad_()
+        print(grown(lambda: forms[args.peak](b, w).square().sum().backward()))
+        return
+    peaks = children(list(forms))
     shape = "×".join(map(str, args.shape))
     print(f"shape {shape}, {args.kernels} kernels of {args.size}×{args.size}, {args.threads} threads, torch "
           f"{torch.__version__}, median of {args.rounds} rounds")  # fmt: skip
@@ -71,7 +79,8 @@ def main() -> None:
         print("all learned" if learned else "blur fixed, gradient of the image only")
         for name, value in median.items():
             joint = median["joint, " + name.split(", ")[1]]
-            print(f"  {name:20s}{1e3 * value:9.1f} ms{value / joint:7.2f} × joint")
+            peak = f", peak {peaks[name]:6.0f} MiB" if learned else ""
+            print(f"  {name:20s}{1e3 * value:9.1f} ms{value / joint:7.2f} × joint{peak}")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,8 @@ class ColorWeights(PhysicalLayer):
                 f"Expected images of {channels} channels and {height}×{width} pixels, but got {tuple(x.shape[1:])}; "
                 f"give weights of that shape."
             )
-        return torch.einsum("bchw,kc->bkhw" if weights.ndim == 2 else "bchw,kchw->bkhw", x, weights)
+        with torch.autocast(x.device.type, enabled=False):  # light, not yet codes: bfloat16 has 8 bits
+            return torch.einsum("bchw,kc->bkhw" if weights.ndim == 2 else "bchw,kchw->bkhw", x, weights)
 
     def physical(self) -> dict[str, Tensor]:
         """The weights of the hardware."""

@@ -203,6 +203,27 @@ def check_repr_shows_units(case: LayerCase) -> None:
         _require(quantity.unit == "1" or quantity.unit in text, case, f"repr lacks the unit of {name}")
 
 
+def check_half_precision(case: LayerCase) -> None:
+    """Autocast does not reach into a layer, and coarse images are refused rather than read wrongly."""
+    layer, x = case.build().eval(), scene(case).requires_grad_()
+    found = []
+    for half in (False, True):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            y = layer(x)
+        learned = [layer.free_parameter(name) for name in layer.learned()]
+        found.append([y, *torch.autograd.grad(y.sin().sum(), [x, *learned])])
+    for name, full, half in zip(("the reading", "the gradient of the input", *layer.learned()), *found, strict=True):
+        _require(half.dtype == full.dtype, case, f"autocast changes {name} to {half.dtype}")
+        _require(torch.allclose(half, full, rtol=1e-4, atol=1e-5), case, f"autocast rounds {name}")
+    for dtype in (torch.float16, torch.bfloat16):
+        try:
+            layer(x.detach().to(dtype))
+        except TypeError as error:
+            _require(str(error).startswith("Expected "), case, f"{dtype} input: the message is {error}")
+        else:
+            raise ContractError(f"{case.name}: {dtype} input is accepted silently")
+
+
 def check_bad_input_is_refused(case: LayerCase) -> None:
     """HWC arrays, 8-bit codes, NaN and missing axes get a sentence, not a wrong number."""
     layer = case.build().eval()
@@ -239,5 +260,6 @@ CHECKS: tuple[Callable[[LayerCase], None], ...] = (
     check_budget,
     check_export_and_cost,
     check_repr_shows_units,
+    check_half_precision,
     check_bad_input_is_refused,
 )

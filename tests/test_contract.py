@@ -96,6 +96,17 @@ class Overspends(BitBudget):
         return super().whole_bits(x_shape) + 1
 
 
+class RoundedByAutocast(Gain):
+    def forward(self, x):
+        self.check(x)
+        return torch.einsum("bchw,kc->bkhw", x, self.gain * torch.eye(x.shape[1]))
+
+
+class TakesCoarseLight(Gain):
+    def check(self, x):
+        super().check(x.float())
+
+
 def learned_bits():
     return nn.Parameter(1 + torch.rand(37, 31, generator=torch.Generator().manual_seed(0)))
 
@@ -109,6 +120,8 @@ BROKEN = [
     (c.check_eval_is_deterministic, LayerCase("noise in eval", Noisy)),
     (c.check_hard_is_eval, LayerCase("noise in hard", Noisy)),
     (c.check_parameters_move, LayerCase("out of bounds", ClampsAfterwards)),
+    (c.check_half_precision, LayerCase("rounded by autocast", RoundedByAutocast)),
+    (c.check_half_precision, LayerCase("coarse light", TakesCoarseLight)),
     (c.check_bad_input_is_refused, LayerCase("no checks", ReadsAnything)),
     (
         c.check_levels,
