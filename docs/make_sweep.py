@@ -59,14 +59,22 @@ def main() -> None:
 
 
 def learned_against_others(sweep: Sweep, records: list[dict]) -> tuple:
-    """Every pair of the learned arm with another one at the same value, but the baseline, which has its own table."""
+    """Every pair of the learned arm with another one at the same value, but the baseline, which has its own table.
+
+    Arms named like ``fixed_turn`` are baselines of the others that end in ``_turn``.
+    """
     points = sorted({(r["variant"], r["value"]) for r in records if not r["variant"].endswith("_retrained")},
                     key=lambda point: (point[1] or 0, point[0]))  # fmt: skip
     values = sorted({value for name, value in points if name == "learned"})
-    return tuple(
+    pairs = [
         (("learned", value), (name, other)) for value in values for name, other in points
         if name not in ("learned", sweep.baseline) and other in (value, None)
-    )  # fmt: skip
+    ]  # fmt: skip
+    for name, value in points:
+        other = f"{sweep.baseline}_{name.rpartition('_')[2]}"
+        if (other, value) in points and name != other:
+            pairs.append(((name, value), (other, value)))
+    return tuple(pairs)
 
 
 if __name__ == "__main__":
