@@ -22,6 +22,7 @@ from tables import (
     difference_table,
     doubled_table,
     draw,
+    found_table,
     load,
     provenance_lines,
 )
@@ -50,6 +51,7 @@ def main() -> None:
         f"accuracy{mark}": accuracy_table(sweep, rows),
         f"differences{mark}": difference_table(sweep, paired_rows(records, test_set, sweep.baseline)),
         f"learned{mark}": contrast_table(sweep, judged(records, test_set), learned_against_others(sweep, records)),
+        f"found{mark}": found_table(sweep, records),
         f"cost{mark}": cost_table(sweep, records),
         f"provenance{mark}": provenance_lines(records, test_set),
     }

@@ -12,6 +12,7 @@ import numpy as np
 from physlayer.sweep import Sweep
 from physlayer.sweep.figure import draw_figure
 from physlayer.sweep.judged import Judged
+from physlayer.sweep.rebuild import learned_quantities
 from physlayer.sweep.records import read_records
 from physlayer.sweep.values import shown_value
 
@@ -89,6 +90,28 @@ def difference_table(sweep: Sweep, differences: list[dict]) -> str:
 
 
 COSTS = {"photons": "photons", "bits_per_image": "bits", "n_samples": "samples"}
+
+
+def found_table(sweep: Sweep, records: list[dict]) -> str:
+    """What was learned: up to six numbers of a quantity as they are, choices of one of K as the share of each."""
+    body = []
+    for name in in_order(sweep, {r["variant"] for r in records}):
+        runs = [r for r in records if r["variant"] == name]
+        for record in sorted(runs, key=lambda r: (r["value"] or 0, r["seed"])):
+            filters = {layer["name"]: layer["settings"].get("filters") for layer in record["camera"]["layers"]}
+            for place, (value, unit) in learned_quantities(record).items():
+                layer, _, quantity = place.rpartition(".")
+                if value.ndim == 3 and (value.sum(0) == 1).all() and np.isin(value, (0, 1)).all():
+                    names = filters.get(layer) or [str(plane) for plane in range(len(value))]
+                    shares = zip(names, value.mean((1, 2)), strict=True)
+                    shown = ", ".join(f"{what} {100 * share:.0f} %" for what, share in shares)
+                elif value.size <= 6:
+                    shown = ", ".join(f"{number:.3g}" for number in value.ravel()) + ("" if unit == "1" else f" {unit}")
+                else:
+                    continue
+                at = "–" if record["value"] is None else shown_value(record["value"], sweep.scale)
+                body.append([f"`{name}`", at, str(record["seed"]), f"{quantity.replace('_', ' ')}: {shown}"])
+    return table(["arm", sweep.parameter, "seed", "learned"], body)
 
 
 def cost_table(sweep: Sweep, records: list[dict]) -> str:
