@@ -77,9 +77,9 @@ def plain_epochs(files: list[Path], targets: torch.Tensor, epochs: int) -> list[
 def loop_epochs(images: ImageSet, epochs: int) -> list[float]:
     stamps = []
 
-    def stamped(batch, generator):
+    def stamped(batch, targets, generator):
         stamps.append(time.perf_counter())
-        return TASK.augment(batch, generator)
+        return TASK.augment(batch, targets, generator)
 
     one = images.subset(torch.arange(4))
     recipe = Recipe(epochs=epochs, batch_size=BATCH)

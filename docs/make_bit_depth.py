@@ -111,7 +111,7 @@ def clean_table(scores: Judged, test_set: dict) -> str:
     points = [point for point in scores.points() if point[0] in FIGURE_ARMS]
     for name in in_order(SWEEP, {name for name, _ in points}):
         for point in sorted((p for p in points if p[0] == name), key=lambda p: p[1] or 0):
-            whole, clean = scores.accuracy(point), scores.accuracy(point, keep=keep)
+            whole, clean = scores.score(point), scores.score(point, keep=keep)
             bits = "" if point[1] is None else f"{point[1]:g}"
             body.append([f"`{name}`", bits, f"{100 * whole.estimate:.1f}",
                          interval(clean.estimate, clean.low, clean.high)])  # fmt: skip

@@ -20,7 +20,7 @@ import numpy as np
 from tables import DOCS, load
 
 from physlayer.sweep.figure import bare, image_bytes, panels
-from physlayer.sweep.rebuild import learned_quantities
+from physlayer.sweep.learned_maps import learned_quantities
 
 
 def picture(value: np.ndarray) -> np.ndarray:

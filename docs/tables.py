@@ -12,7 +12,7 @@ import numpy as np
 from physlayer.sweep import Sweep
 from physlayer.sweep.figure import draw_figure
 from physlayer.sweep.judged import Judged
-from physlayer.sweep.rebuild import learned_quantities
+from physlayer.sweep.learned_maps import learned_quantities
 from physlayer.sweep.records import read_records
 from physlayer.sweep.values import shown_value
 

@@ -30,7 +30,7 @@ from physlayer.training import DRAWS, Recipe, fit, predict_exposures, seeded
 __all__ = ["Level", "RobustnessGrid", "crossed", "deployed", "make_levels", "robustness_grid"]
 
 Network = Callable[[tuple[int, int, int], int], nn.Module]
-Augment = Callable[[Tensor, torch.Generator], Tensor]
+Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 
 def robustness_grid(
@@ -58,7 +58,8 @@ def robustness_grid(
     Args:
         data: the task. network: makes an untrained network, ``((C, H, W), classes) -> nn.Module``.
         levels: to train at, and to test at unless ``test_levels`` are given. recipe: of all trainings.
-        seeds: of split, start, order, augmentation and noise. augment: ``(images, generator) -> images``.
+        seeds: of split, start, order, augmentation and noise. augment: ``(images, targets, generator) ->
+            (images, targets)``.
         jobs: trainings at a time, one thread each. device: where to train. folder: keep a JSON record per train level
             and seed in ``folder/records``, and skip what is there. progress: show a bar.
 
@@ -159,7 +160,7 @@ def _row(data, network, tests, recipe, augment, device, folder, level, seed) -> 
     scene = tuple(data.pool.images.shape[1:])
     with seeded(seed):  # a denoiser in the camera starts from the seed too
         layers = level.camera()
-        behind = network((_channels(copy.deepcopy(layers), level, scene), *scene[1:]), len(data.class_names))
+        behind = network((_channels(copy.deepcopy(layers), level, scene), *scene[1:]), data.problem.outputs)
     spread = nn.Upsample(size=scene[1:], mode="nearest")
     model = nn.Sequential(*layers, spread, behind)
     path = None
@@ -172,12 +173,22 @@ def _row(data, network, tests, recipe, augment, device, folder, level, seed) -> 
     torch.set_num_threads(1)
     try:
         splits = data.split(seed)
-        result = fit(model, splits["train"], splits["validation"], recipe, seed=seed, augment=augment, device=device)
+        result = fit(
+            model,
+            splits["train"],
+            splits["validation"],
+            recipe,
+            seed=seed,
+            problem=data.problem,
+            augment=augment,
+            device=device,
+        )
         scores = []
         for test in tests:
             judged = nn.Sequential(*deployed(layers, test), spread, behind)
             logits = predict_exposures(judged, data.test, linear=recipe.linear, device=device)
-            scores.append((logits.argmax(2) == data.test.targets).double().mean(0).tolist())
+            each = torch.stack([data.problem.score_images(seen, data.test.targets) for seen in logits])
+            scores.append(each.mean(0).tolist())
     finally:
         torch.set_num_threads(threads)
     accuracy = {test.label: float(np.mean(row)) for test, row in zip(tests, scores, strict=True)}

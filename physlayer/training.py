@@ -11,14 +11,15 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from physlayer.audit import MovementAudit, audit_gradients, parameter_groups
 from physlayer.camera import physical_layers
-from physlayer.data import ImageSet, epoch_order
+from physlayer.data import ImageSet
 from physlayer.light import linear_to_srgb
 from physlayer.noise import noise_draw, seed_noise
+from physlayer.problems import Classification, Problem
 from physlayer.recipe import Recipe
+from physlayer.splits import epoch_order
 
 __all__ = ["FitResult", "Recipe", "TrainingError", "fit", "predict", "predict_exposures", "seeded"]
 
@@ -73,7 +74,8 @@ def fit(
     recipe: Recipe,
     *,
     seed: int,
-    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    problem: Problem | None = None,
+    augment: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
     device: str | torch.device = "cpu",
     progress: bool = False,
     checkpoint: str | Path | None = None,
@@ -82,14 +84,15 @@ def fit(
     """Train ``model`` and leave it with the weights of the best validation epoch, in ``eval()``.
 
     The order of the data, the augmentation and dropout depend on ``seed`` alone, so that models trained with the
-    same seed see the same images in the same order. Each epoch is scored on the *hard* reading; ``gap`` is soft
-    minus hard accuracy on up to 256 validation images.
+    same seed see the same images in the same order. Each epoch is scored on the *hard* reading; ``gap`` is the soft
+    minus the hard score on up to 256 validation images.
 
     Args:
-        model: physical layers and network giving logits ``(B, K)``.
+        model: physical layers and network giving what the problem asks for, logits ``(B, K)`` for classes.
         train, validation: image sets of different sources.
         recipe: the settings. seed: order, augmentation, dropout.
-        augment: acts on scenes before the sensor, ``(images, generator) -> images``.
+        problem: what is asked of an image; ``None`` for its class.
+        augment: acts on scenes before the sensor, ``(images, targets, generator) -> (images, targets)``.
         device: where to train. progress: show a bar. checkpoint: file for the best weights.
         log_dir: folder for TensorBoard.
 
@@ -98,13 +101,15 @@ def fit(
     """
     device = torch.device(device)
     model.to(device)
+    if problem is None:
+        problem = Classification(tuple(map(str, range(1 + int(max(s.targets.max() for s in (train, validation)))))))
     generator = torch.Generator().manual_seed(seed)
     groups = parameter_groups(model, lr=recipe.lr, lr_physics=recipe.lr_physics, weight_decay=recipe.weight_decay)
     if not groups:
         raise TrainingError("Expected the model to have parameters to train, but got none that requires a gradient.")
     optimizer = torch.optim.AdamW(groups, fused=True)
     per_epoch = len(
-        epoch_order(train.targets, train.group_codes, per_class=recipe.images_per_class, generator=generator)
+        epoch_order(train.strata, train.group_codes, per_class=recipe.images_per_class, generator=generator)
     )
     steps = recipe.epochs * math.ceil(per_epoch / recipe.batch_size)
     wait = min(recipe.warm_up / recipe.epochs, LONGEST_WARM_UP)
@@ -114,23 +119,21 @@ def fit(
     validation = _thinned(validation, recipe.validation_per_class)
     seed_noise(model, seed)
     writer, audit = _tensorboard(log_dir), MovementAudit(model)
-    best, best_state, history, gradients = (-1.0, -math.inf), None, [], {}
+    best, best_state, history, gradients = (-math.inf, -math.inf), None, [], {}
     bar = _progress_bar(recipe.epochs, progress)
     with seeded(seed):
         for epoch in range(1, recipe.epochs + 1):
-            order = epoch_order(
-                train.targets, train.group_codes, per_class=recipe.images_per_class, generator=generator
-            )
+            order = epoch_order(train.strata, train.group_codes, per_class=recipe.images_per_class, generator=generator)
             loss = _train_epoch(
-                model, train, order, recipe, optimizer, schedule, augment, generator, device, epoch, averaged
+                model, problem, train, order, recipe, optimizer, schedule, augment, generator, device, epoch, averaged
             )
             gradients = audit_gradients(model, optimizer)
-            entry = {"epoch": epoch, "loss": loss} | _validate(averaged.model, validation, recipe, device)
+            entry = {"epoch": epoch, "loss": loss} | _validate(averaged.model, problem, validation, recipe, device)
             history.append(entry)
             if writer:
                 for key, value in entry.items():
                     writer.add_scalar(key, value, epoch)
-            score = (entry["validation_hard"], -entry["validation_loss"])
+            score = (entry["validation_hard"] * (1 if problem.higher_is_better else -1), -entry["validation_loss"])
             if score > best:
                 best, best_epoch = score, epoch
                 best_state = copy.deepcopy(averaged.model.state_dict())
@@ -155,7 +158,9 @@ def fit(
     return FitResult(history, best_epoch, gradients, movement, warnings)
 
 
-def _train_epoch(model, train, order, recipe, optimizer, schedule, augment, generator, device, epoch, averaged):
+def _train_epoch(
+    model, problem, train, order, recipe, optimizer, schedule, augment, generator, device, epoch, averaged
+):
     model.train()
     total = torch.zeros((), device=device)
     targets = train.targets[order]
@@ -164,11 +169,11 @@ def _train_epoch(model, train, order, recipe, optimizer, schedule, augment, gene
         # the scene changes in linear light, whatever the sensor is shown of it
         changed = augment is not None and recipe.augment
         images = train.batch(order[start : start + recipe.batch_size], linear=recipe.linear or changed).to(device)
-        if changed:
-            images = augment(images, generator)
-            images = images if recipe.linear else linear_to_srgb(images)
         target = targets[start : start + recipe.batch_size].to(device)
-        loss = F.cross_entropy(model(images), target, label_smoothing=recipe.label_smoothing)
+        if changed:
+            images, target = augment(images, target, generator)
+            images = images if recipe.linear else linear_to_srgb(images)
+        loss = problem.loss(model(images), target, recipe.label_smoothing)
         optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(trained, recipe.gradient_clip)
@@ -232,7 +237,7 @@ def predict(
     views: tuple[tuple[int, ...], ...] = ((),),
     draw: int = 0,
 ) -> Tensor:
-    """Logits ``(N, K)`` of the hard reading, on the CPU, in the order of the set.
+    """Outputs of the hard reading, logits ``(N, K)`` for classes, on the CPU, in the order of the set.
 
     Args:
         device: where to compute; ``None`` for where the model is.
@@ -292,25 +297,27 @@ def _thinned(images: ImageSet, per_class: int | None) -> ImageSet:
     if per_class is None:
         return images
     generator = torch.Generator().manual_seed(0)
-    return images.subset(epoch_order(images.targets, images.group_codes, per_class=per_class, generator=generator))
+    return images.subset(epoch_order(images.strata, images.group_codes, per_class=per_class, generator=generator))
 
 
-def _validate(model: nn.Module, validation: ImageSet, recipe: Recipe, device: torch.device) -> dict[str, float]:
-    logits = predict(model, validation, linear=recipe.linear, device=device)
-    hits = (logits.argmax(1) == validation.targets).float()
-    loss = F.cross_entropy(logits, validation.targets)
+def _validate(
+    model: nn.Module, problem: Problem, validation: ImageSet, recipe: Recipe, device: torch.device
+) -> dict[str, float]:
+    outputs = predict(model, validation, linear=recipe.linear, device=device)
+    scores = problem.score_images(outputs, validation.targets)
+    loss = problem.loss(outputs, validation.targets)
     few = torch.linspace(0, len(validation) - 1, min(GAP_IMAGES, len(validation))).long()
     model.eval()
     for _, layer in physical_layers(model):
         layer.train()  # the surrogate reading into the deployed network: what a leak would look like
     with torch.no_grad():
-        soft = model(validation.batch(few, linear=recipe.linear).to(device)).argmax(1).cpu()
+        soft = model(validation.batch(few, linear=recipe.linear).to(device)).float().cpu()
     model.eval()
-    soft_hits = (soft == validation.targets[few]).float().mean()
+    soft_scores = problem.score_images(soft, validation.targets[few])
     return {
-        "validation_hard": float(hits.mean()),
+        "validation_hard": float(scores.mean()),
         "validation_loss": float(loss),
-        "gap": float(soft_hits - hits[few].mean()),
+        "gap": float(soft_scores.mean() - scores[few].mean()),
     }
 
 

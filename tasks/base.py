@@ -48,7 +48,7 @@ class Task(Protocol):
     def load(self, options: Options) -> TaskData:
         """Data, embedded or real."""
 
-    def network(self, name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    def network(self, name: str, shape: tuple[int, int, int], outputs: int) -> nn.Module:
         """A fresh network for readings ``(C, H, W)``."""
 
     def default_network(self, options: Options) -> str:
@@ -57,8 +57,8 @@ class Task(Protocol):
     def recipe(self, options: Options) -> Recipe:
         """Settings that train the task's first network to convergence."""
 
-    def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Random changes of the scene, before any physical layer."""
+    def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Random changes of the scene, before any physical layer, and of a mask with it."""
 
 
 def task_names() -> tuple[str, ...]:

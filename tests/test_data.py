@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from physlayer.data import (
-    ImageSet,
-    TaskData,
-    epoch_order,
-    fingerprint,
-    group_split,
-    linear_to_srgb,
-    srgb_to_linear,
-)
+from physlayer.data import ImageSet, TaskData, fingerprint, linear_to_srgb, srgb_to_linear
+from physlayer.splits import epoch_order, group_split
 
 
 def make_set(count=12, channels=3, encoding="srgb", images=None, sources=6, classes=2):
@@ -98,9 +91,10 @@ def test_labels_that_do_not_fit_are_refused():
     images = torch.zeros(2, 1, 5, 7, dtype=torch.uint8)
     targets, groups = torch.tensor([0, 1]), np.array(["a", "b"])
     for bad, message in [
-        ((targets[:1], groups, "srgb"), "targets to have shape"),
+        ((targets[:1], groups, "srgb"), "one target per image"),
         ((targets, groups[:1], "srgb"), "groups to have shape"),
-        ((targets.float(), groups, "srgb"), "int64"),
+        ((targets.float(), groups, "srgb"), "have 2 axes"),
+        ((targets.int(), groups, "srgb"), "int64 classes"),
         ((targets - 1, groups, "srgb"), "0 or more"),
         ((targets, np.array([1, 2]), "srgb"), "array of str"),
         ((targets, groups, "gamma"), "encoding"),

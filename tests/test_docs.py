@@ -71,7 +71,10 @@ def test_task_of_the_guide_has_the_interface_and_loads(tmp_path):
     assert not set(data.pool.groups) & set(data.test.groups) and len(data.pool) + len(data.test) == 40
     assert task.network(task.default_network(Options()), (3, 8, 8), 2).out_features == 2
     assert task.network("small", (3, 8, 8), 2) is not None and task.recipe(Options(fast=True)).epochs == 2
-    assert data.split(0)["validation"].images.shape[1:] == task.augment(data.test.images, None).shape[1:]
+    assert (
+        data.split(0)["validation"].images.shape[1:]
+        == task.augment(data.test.images, data.test.targets, None)[0].shape[1:]
+    )
 
 
 def test_class_projects_of_the_page_are_the_tested_lines_and_at_most_fifteen(monkeypatch):

@@ -120,8 +120,8 @@ def test_crossed_levels_are_all_combinations_and_light_meets_the_first_axis_firs
     assert both[5].camera()[1] is not camera[1]  # made afresh: streams of noise are not shared
 
 
-def brighter(images, generator):
-    return images * (0.6 + 0.8 * torch.rand(len(images), 1, 1, 1, generator=generator))
+def brighter(images, targets, generator):
+    return images * (0.6 + 0.8 * torch.rand(len(images), 1, 1, 1, generator=generator)), targets
 
 
 def test_a_cell_is_what_training_and_judging_by_hand_give():

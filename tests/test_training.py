@@ -44,9 +44,9 @@ def test_same_seed_gives_the_same_numbers_and_another_seed_does_not():
 def test_two_models_see_the_same_images_in_the_same_order():
     seen = []
 
-    def spy(images, generator):
+    def spy(images, targets, generator):
         seen[-1].append(images.mean(dim=(1, 2, 3)))
-        return images
+        return images, targets
 
     for bits in (1, 8):
         seen.append([])
@@ -98,9 +98,9 @@ def test_patience_stops_and_the_cap_draws_evenly_over_sources():
     assert len(result.history) == result.best_epoch + 2 < 30
     counted = []
 
-    def count(images, generator):
+    def count(images, targets, generator):
         counted.append(len(images))
-        return images
+        return images, targets
 
     fit(small_network(), stripes(), stripes(seed=1), Recipe(epochs=1, images_per_class=10), seed=0, augment=count)
     assert sum(counted) == 20

@@ -50,7 +50,7 @@ def assemble(task, config: dict, layers: list[nn.Module], data: TaskData) -> nn.
     smaller = height < scene[1] or width < scene[2]
     seen = (channels, *scene[1:]) if smaller else (channels, height, width)
     with seeded(config["seed"]):
-        network = task.network(config["network"], seen, len(data.class_names))
+        network = task.network(config["network"], seen, data.problem.outputs)
     if smaller:
         network = nn.Sequential(nn.Upsample(size=scene[1:], mode="nearest"), network)
     return nn.Sequential(*layers, network)

@@ -9,6 +9,7 @@ import time
 import warnings
 from pathlib import Path
 
+from physlayer.data import TaskData
 from physlayer.sweep.grid import Run, Sweep, Variant, make_runs, retrained
 from physlayer.sweep.records import read_record, read_records, writable_folder, write_json
 from physlayer.sweep.values import EXAMPLES, parse_values
@@ -112,16 +113,16 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     recipe = task.recipe(options).as_dict() | {"linear": args.encoding == "linear"}
     recipe |= {} if args.epochs is None else {"epochs": args.epochs}
     network = args.network or task.default_network(options)
-    task.network(network, tuple(data.pool.images.shape[1:]), len(data.class_names))
+    task.network(network, tuple(data.pool.images.shape[1:]), data.problem.outputs)
     shared = {"task": args.task, "data": data.fingerprint, "network": network, "recipe": recipe}
     runs = make_runs(sweep, chosen, values, seeds, shared)
     settings = {"options": options, "device": args.device, "log_dir": args.log_dir}
-    test_set = {"fingerprint": data.fingerprint, "class_names": list(data.class_names), "notes": list(data.notes)}
+    test_set = {"fingerprint": data.fingerprint, "problem": described(data), "notes": list(data.notes)}
     if args.fast:
         test_set["notes"].insert(0, "SMOKE RUN (--fast): few images, few epochs; the numbers mean little.")
     title = args.task + (", embedded" if args.data is None else f", folder {Path(args.data).resolve().name}")
     test_set["title"] = title + (", SMOKE RUN" if args.fast else "")
-    test_set |= {"targets": data.test.targets.tolist(), "groups": data.test.groups.tolist()}
+    test_set |= {"targets": known_answers(data), "groups": data.test.groups.tolist()}
     test_set["straddling"] = sorted(set(data.test.groups.tolist()) & set(data.pool.groups.tolist()))
     if looked := other_looks(out, runs):
         test_set["notes"].append(looked)
@@ -222,3 +223,13 @@ def check_counts(args: argparse.Namespace) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"Expected --device to be available, but got {args.device!r}: {reason}") from error
+
+
+def described(data: TaskData) -> dict:
+    """The problem, with the score of an answer that does not look at the image."""
+    return data.problem.describe() | {"constant": data.problem.constant(data.test.targets)}
+
+
+def known_answers(data: TaskData) -> list:
+    """Targets of the test images; masks are too large for this and stay in the data."""
+    return [0] * len(data.test) if data.problem.kind == "segmentation" else data.test.targets.tolist()

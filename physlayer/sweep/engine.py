@@ -11,7 +11,6 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -116,21 +115,21 @@ def _tell_of_other_commits(records: list[dict]) -> None:
 
 
 def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict) -> dict:
-    from physlayer.metrics import classification_metrics, group_macro_accuracy
     from tasks.base import get_task
 
     started = time.perf_counter()
     config, seed = run.config, run.config["seed"]
     task, recipe = get_task(config["task"]), Recipe(**config["recipe"])
     data = task_data(config["task"], settings["options"])
-    splits = data.split(seed)
+    splits, problem = data.split(seed), data.problem
+    better = 1 if problem.higher_is_better else -1
 
     def train(layers: list[nn.Module], recipe: Recipe, log: str | None = None):
         model = assemble(task, config, layers, data)
         augment = translated(task.augment) if variant.translate else task.augment
         result = fit(
-            model, splits["train"], splits["validation"], recipe, seed=seed, augment=augment, device=settings["device"],
-            log_dir=log and str(Path(log) / run.key),
+            model, splits["train"], splits["validation"], recipe, seed=seed, problem=problem, augment=augment,
+            device=settings["device"], log_dir=log and str(Path(log) / run.key),
         )  # fmt: skip
         return model, result
 
@@ -148,9 +147,10 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         candidates = variant.candidates(point)
         for candidate in candidates if len(candidates) > 1 else []:
             _, tried = train(variant.camera(point, **candidate), recipe.scaled(SEARCH_SHARE))
-            best = max(epoch["validation_hard"] for epoch in tried.history)
+            best = max((epoch["validation_hard"] for epoch in tried.history), key=lambda score: better * score)
             search.append({"candidate": candidate, "validation": best})
-        chosen = max(search, key=lambda entry: entry["validation"])["candidate"] if search else candidates[0]
+        ranked = sorted(search, key=lambda entry: -better * entry["validation"])
+        chosen = ranked[0]["candidate"] if ranked else candidates[0]
         layers = variant.camera(point, **chosen)
         notes.append(f"chosen on validation: {chosen}")
     else:
@@ -162,20 +162,19 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         part = splits[name]
         # validation has chosen already, on one exposure of each image; several would cost as much as the training
         most = DRAWS if name == "test" else 1
-        logits = predict_exposures(model, part, most=most, linear=recipe.linear, device=settings["device"])
-        draws = len(logits)
-        probabilities = torch.softmax(logits.double(), 2).flatten(0, 1).numpy()
-        targets, groups = np.tile(part.targets.numpy(), draws), np.tile(part.groups, draws)
-        metrics[name] = classification_metrics(targets, probabilities, class_names=data.class_names)
-        metrics[name]["source_accuracy"] = group_macro_accuracy(targets, probabilities, groups)
-        predicted[name] = logits
+        outputs = predict_exposures(model, part, most=most, linear=recipe.linear, device=settings["device"])
+        metrics[name] = problem.metrics(outputs, part.targets, part.groups)
+        predicted[name] = outputs
     if sweep.measure is not None:
         scenes = scenes_of(splits["test"], recipe.linear, MEASURED_SCENES).to(settings["device"])
         with torch.inference_mode():
             metrics["test"] |= sweep.measure(camera_of(model).eval(), scenes)
-    classes = predicted["test"].argmax(2)
-    # every exposure is judged by itself: to average logits would be a camera with as many times the photons
-    hits = {} if draws == 1 else {"scores": {"test": (classes == splits["test"].targets).double().mean(0).tolist()}}
+    answers = problem.answers(predicted["test"][0])
+    known = {} if answers is None else {"predictions": {"test": answers}}
+    if len(predicted["test"]) > 1 or problem.kind != "classification":
+        # every exposure is judged by itself: to average outputs would be a camera with as many times the photons
+        each = torch.stack([problem.score_images(seen, splits["test"].targets) for seen in predicted["test"]])
+        known["scores"] = {"test": each.mean(0).tolist()}
     save_models(out, run.key, model, predicted["test"][0])
     return {
         "format": 1,
@@ -190,8 +189,7 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         "best_epoch": result.best_epoch,
         "search": search,
         "metrics": metrics,
-        "predictions": {"test": classes[0].tolist()},
-        **hits,
+        **known,
         "camera": _rounded(export_camera(model, point.shape)),
         "audit": {"gradient": result.gradients, "moved": result.movement},
         "notes": notes + result.warnings,
@@ -215,15 +213,15 @@ def save_models(out: Path, key: str, model: nn.Sequential, logits: Tensor) -> No
 def translated(augment):
     """The augmentation followed by a random circular shift of each scene: the control for position."""
 
-    def shifted(images: Tensor, generator: torch.Generator) -> Tensor:
-        images = augment(images, generator)
+    def shifted(images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        images, targets = augment(images, targets, generator)
         shifts = torch.rand(len(images), 2, generator=generator)
         height, width = images.shape[2:]
-        moved = [
-            image.roll((int(dy * height), int(dx * width)), (1, 2))
-            for image, (dy, dx) in zip(images, shifts.tolist(), strict=True)
-        ]
-        return torch.stack(moved)
+        ways = [(int(dy * height), int(dx * width)) for dy, dx in shifts.tolist()]
+        moved = torch.stack([image.roll(way, (1, 2)) for image, way in zip(images, ways, strict=True)])
+        if targets.ndim == 3:  # masks move along
+            targets = torch.stack([mask.roll(way, (0, 1)) for mask, way in zip(targets, ways, strict=True)])
+        return moved, targets
 
     return shifted
 

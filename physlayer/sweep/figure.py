@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from physlayer.sweep.asked import Asked, asked
 from physlayer.sweep.grid import Sweep, Variant
 from physlayer.sweep.values import shown_value
 
@@ -96,26 +97,27 @@ def family_of(variant: Variant, known: list[Variant]) -> str:
 
 
 def make_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_set: dict) -> Figure:
-    """Draw the accuracies of ``rows`` in a figure of one column's width.
+    """Draw the scores of ``rows`` in a figure of one column's width.
 
     Args:
         sweep: axis and bound. variants: the arms, in the order of the legend.
-        rows: as :func:`physlayer.sweep.summary.summary_rows`. test_set: gives the number of classes.
+        rows: as :func:`physlayer.sweep.summary.summary_rows`. test_set: says what the score is.
 
     Raises:
-        ValueError: if no row holds a test accuracy with its interval.
+        ValueError: if no row holds a test score with its interval.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
-    chosen = [r for r in rows if r["split"] == "test" and r["metric"] == "accuracy"]
+    problem = asked(test_set)
+    chosen = [r for r in rows if r["split"] == "test" and r["metric"] == problem.score]
     pooled = [r for r in chosen if r["seed"] == "all"]
     if not pooled:
-        raise ValueError("Expected rows to hold a test accuracy over all seeds, but got none.")
+        raise ValueError(f"Expected rows to hold a test {problem.words} over all seeds, but got none.")
     looks = styles(sweep, variants)
     swept = [v for v in variants if v.swept and any(r["variant"] == v.name for r in pooled)]
     values = sorted({r["value"] for r in pooled if r["value"] != ""})
-    chance = 1 / len(test_set["class_names"])
+    chance, blind = problem.chance
     columns = 2 if max((len(v.label) for v in variants), default=0) <= LONG_LABEL else 1
     entries = math.ceil((len(swept) + 1) / columns)
     with matplotlib.rc_context(FONT):
@@ -125,12 +127,13 @@ def make_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_se
             for row in [r for r in pooled if r["variant"] == variant.name]:
                 axes.axhspan(row["low"], row["high"], color=BOUND_COLOUR, alpha=0.18, linewidth=0, zorder=0)
                 axes.axhline(row["score"], color=BOUND_COLOUR, linewidth=1, label=variant.label, zorder=1)
-        set_axes(axes, sweep, values, min([chance, *(r["low"] for r in pooled)]), len(swept))
+        set_axes(axes, sweep, values, len(swept))
+        set_score(axes, problem, [chance, *(r["low"] for r in pooled), *(r["high"] for r in pooled)])
         for place, variant in enumerate(swept):
             own = sorted((r for r in pooled if r["variant"] == variant.name), key=lambda r: r["value"])
             draw_arm(axes, variant, own, looks[variant.name], shift_of(place, len(swept), len(values)))
         axes.axhline(chance, color="black", linewidth=0.9, linestyle=":", zorder=1)
-        axes.annotate(f"chance {chance:.2g}", (0.99, chance), (0, 2), xycoords=("axes fraction", "data"),
+        axes.annotate(f"{blind} {chance:.2g}", (0.99, chance), (0, 2), xycoords=("axes fraction", "data"),
                       textcoords="offset points", ha="right", va="bottom", fontsize=7)  # fmt: skip
         runs = Counter((r["variant"], r["value"]) for r in chosen if r["seed"] != "all").values()
         least, most = min(runs), max(runs)
@@ -159,12 +162,19 @@ def draw_arm(axes: Axes, variant: Variant, rows: list[dict], style: Style, shift
     )  # fmt: skip
 
 
-def set_axes(axes: Axes, sweep: Sweep, values: list[float], lowest: float, arms: int) -> None:
-    """Ticks at the swept values; accuracy from a round number below everything drawn up to 1."""
+def set_score(axes: Axes, problem: Asked, drawn: list[float]) -> None:
+    """Shares from a round number below everything drawn up to 1; errors from 0."""
+    if problem.unit:
+        axes.set_ylim(0.0, 1.08 * max(drawn))
+    else:
+        axes.set_ylim(max(0.0, math.floor((min(drawn) - 0.02) * 10) / 10), 1.01)
+    axes.set_ylabel(f"{problem.label}, 95 % interval")
+
+
+def set_axes(axes: Axes, sweep: Sweep, values: list[float], arms: int) -> None:
+    """Ticks at the swept values."""
     from matplotlib.ticker import NullLocator
 
-    axes.set_ylim(max(0.0, math.floor((lowest - 0.02) * 10) / 10), 1.01)
-    axes.set_ylabel("test accuracy, 95 % interval")
     axes.set_xlabel(sweep.axis)
     axes.grid(axis="y", color="#dddddd", linewidth=0.5)
     axes.set_axisbelow(True)

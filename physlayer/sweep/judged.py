@@ -1,4 +1,4 @@
-"""Which test images every run got right, and what may be said of arms from that: paired over seeds and sources."""
+"""How every run scored on each test image, and what may be said of arms from that: paired over seeds and sources."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from physlayer.statistics import cluster_bootstrap, paired_difference
+from physlayer.sweep.asked import asked
 
 __all__ = ["Judged", "judged", "scores_of"]
 
@@ -16,7 +17,8 @@ class Judged:
     """Scores of all test images in all runs of a sweep.
 
     Attributes:
-        scores: ``(variant, value, seed)`` to ``(N,)``. targets, groups: class and source of every image.
+        scores: ``(variant, value, seed)`` to ``(N,)``. targets: class of every image, 0 where there are none.
+        groups: source of every image.
         strata: the class of every image if sources are resampled within classes, else ``None``.
     """
 
@@ -37,8 +39,8 @@ class Judged:
         """Scores ``(seeds, N)`` of a point."""
         return np.array([self.scores[*point, seed] for seed in seeds])
 
-    def accuracy(self, point: tuple, *, keep: np.ndarray | None = None, statistic: str = "mean"):
-        """Accuracy of a point with its interval, on the images of the mask ``keep``; see ``cluster_bootstrap``."""
+    def score(self, point: tuple, *, keep: np.ndarray | None = None, statistic: str = "mean"):
+        """Mean score of a point with its interval, on the images of the mask ``keep``; see ``cluster_bootstrap``."""
         keep = np.ones(len(self.targets), dtype=bool) if keep is None else keep
         targets, groups = self.targets[keep], self.groups[keep]
         return cluster_bootstrap(
@@ -57,12 +59,14 @@ class Judged:
 def judged(records: list[dict], test_set: dict) -> Judged:
     """The scores that records hold."""
     targets, groups = np.array(test_set["targets"]), np.array(test_set["groups"])
+    if asked(test_set).kind != "classification":
+        targets = np.zeros(len(groups), dtype=int)
     scores = {(r["variant"], r["value"], r["seed"]): scores_of(r, targets) for r in records}
     return Judged(scores, targets, groups, strata_of(targets, groups))
 
 
 def scores_of(record: dict, targets: np.ndarray) -> np.ndarray:
-    """Score of every test image, ``(N,)``: right or wrong, or the share of the exposures in which it was right."""
+    """Score of every test image, ``(N,)``: right or wrong, an error or an overlap, the mean over its exposures."""
     if "scores" in record:
         return np.array(record["scores"]["test"], dtype=float)
     return (np.array(record["predictions"]["test"]) == targets).astype(float)

@@ -15,12 +15,13 @@ from physlayer.camera import export_camera
 from physlayer.data import TaskData
 from physlayer.saliency import parameter_saliency, saliency, split_camera
 from physlayer.sweep import engine
+from physlayer.sweep.asked import Asked, asked
 from physlayer.sweep.assemble import assemble, point_of
 from physlayer.sweep.grid import Point, Sweep, Variant
+from physlayer.sweep.learned_maps import is_map, learned_quantities
 
 __all__ = [
     "Material",
-    "learned_quantities",
     "parameter_sensitivity",
     "readings",
     "rebuild_model",
@@ -28,7 +29,6 @@ __all__ = [
 ]
 
 MOST_EXAMPLES = 6  # classes shown as images
-EXPORT_LIMIT = 64  # values of a map that `brief` writes out; the record holds them all
 ROUNDING = 1e-5  # records keep seven digits: a smaller spread is no pattern
 OUTLIERS = 0.99  # of a gradient's pixels lie inside the colour scale, or one pixel would bleach all maps
 SENSITIVITY_IMAGES = 4  # per class, for the gradient with respect to the physical parameters
@@ -85,30 +85,6 @@ def data_of(record: dict, settings: dict) -> TaskData:
     return data
 
 
-def learned_quantities(record: dict, *, fixed_too: bool = False) -> dict[str, tuple[np.ndarray, str]]:
-    """Values and unit of every learned quantity of a record's camera, as the hardware has them.
-
-    Args:
-        record: a record, whose ``camera`` holds the maps in full.
-
-    Example:
-        >>> gain = {"unit": "1", "learned": True, "value": [[[2.0]]]}
-        >>> learned_quantities({"camera": {"layers": [{"name": "0", "quantities": {"gain": gain}}]}})
-        {'0.gain': (array([[[2.]]]), '1')}
-    """
-    return {
-        f"{layer['name']}.{name}": (np.array(entry["value"], dtype=np.float64), entry["unit"])
-        for layer in record["camera"]["layers"]
-        for name, entry in layer["quantities"].items()
-        if (entry["learned"] or fixed_too) and "value" in entry
-    }
-
-
-def is_map(value: np.ndarray) -> bool:
-    """Whether a quantity varies over the sensor, and not only over channels."""
-    return value.ndim >= 2 and max(value.shape[-2:]) > 1
-
-
 @dataclass
 class Material:
     """All that the sections of a report draw from.
@@ -132,9 +108,14 @@ class Material:
         return sorted({r["value"] for r in self.records if r["value"] is not None})
 
     @functools.cached_property
+    def problem(self) -> Asked:
+        """What the network was asked."""
+        return asked(self.test_set)
+
+    @functools.cached_property
     def class_names(self) -> list[str]:
         """Names of the classes, in the order of the targets."""
-        return self.test_set["class_names"]
+        return list(self.problem.class_names)
 
     @functools.cached_property
     def targets(self) -> np.ndarray:
@@ -180,12 +161,26 @@ class Material:
         return self._models[record["key"]]
 
     def examples(self, per_class: int = 1) -> tuple[Tensor, Tensor]:
-        """First test images of each class as the scene the sensor gets, ``(B, C, H, W)``, and their class."""
+        """First test images of each class as the scene the sensor gets, ``(B, C, H, W)``, and their class.
+
+        Without classes the first images of as many sources, and the output to explain: the first number, the object.
+        """
         record = self.records[0]
         test = data_of(record, self.settings).test
-        classes = list(test.classes)[:MOST_EXAMPLES]
-        index = torch.cat([(test.targets == k).nonzero().flatten()[:per_class] for k in classes])
-        return test.batch(index, linear=self.linear), test.targets[index]
+        if self.problem.kind == "classification":
+            classes = list(test.classes)[:MOST_EXAMPLES]
+            index = torch.cat([(test.targets == k).nonzero().flatten()[:per_class] for k in classes])
+            return test.batch(index, linear=self.linear), test.targets[index]
+        firsts = np.unique(test.groups, return_index=True)[1][: MOST_EXAMPLES * per_class]
+        index = torch.from_numpy(np.sort(firsts))
+        explained = torch.full((len(index),), 0 if self.problem.kind == "regression" else 1)
+        return test.batch(index, linear=self.linear), explained
+
+    def example_names(self, targets: Tensor) -> list[str]:
+        """What stands beside an example: its class, or its place."""
+        if self.problem.kind == "classification":
+            return [self.class_names[int(k)] for k in targets]
+        return [f"image {place + 1}" for place in range(len(targets))]
 
     @property
     def linear(self) -> bool:
@@ -231,11 +226,6 @@ def parameter_sensitivity(material: Material, variant: Variant, value: float) ->
     model = material.model(variant, record)
     found = parameter_saliency(model, scenes, targets)
     return {name: gradient.abs().mean(0).detach().numpy() for name, gradient in found.items()}
-
-
-def flat_map(value: np.ndarray) -> np.ndarray:
-    """Map ``(H, W)`` of a quantity: the mean over channels."""
-    return value.reshape(-1, *value.shape[-2:]).mean(0)
 
 
 def compared(material: Material) -> list[dict]:
@@ -304,21 +294,3 @@ def correlation(maps: list[np.ndarray]) -> str:
     if any(np.ptp(values) <= ROUNDING * max(1.0, float(np.abs(values).max())) for values in maps):
         return "none: constant in a seed"
     return f"{seed_correlation(np.stack(maps)):.2f}"
-
-
-def brief(content):
-    """An exported camera with long maps replaced by their shape and range.
-
-    Example:
-        >>> brief({"unit": "bit", "value": [[1.0] * 10] * 10})["value"]["shape"]
-        [10, 10]
-    """
-    if isinstance(content, dict):
-        return {key: brief(value) for key, value in content.items()}
-    if isinstance(content, list) and content and not isinstance(content[0], dict):
-        values = np.array(content)
-        if values.size > EXPORT_LIMIT:
-            low, mean, high = (float(f(values)) for f in (np.min, np.mean, np.max))
-            return {"shape": list(values.shape), "minimum": low, "mean": mean, "maximum": high}
-        return content
-    return [brief(entry) for entry in content] if isinstance(content, list) else content

@@ -30,7 +30,8 @@ def read_record(path: Path) -> dict | None:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record["key"] != path.stem:
             raise ValueError(f"it holds the key {record['key']}")
-        record["metrics"]["test"]["accuracy"]  # the last thing a run writes
+        if not record["metrics"]["test"]:  # the last thing a run writes
+            raise ValueError("it holds no metrics of the test set")
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
         warnings.warn(
             f"Expected {path.name} to hold a whole record, but got {error}; it is computed again.",

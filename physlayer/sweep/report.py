@@ -8,25 +8,19 @@ from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from physlayer.sweep import report_parts
+from physlayer.sweep import report_parts, report_problems
 from physlayer.sweep.figure import count, make_figure
 from physlayer.sweep.grid import Sweep, Variant
-from physlayer.sweep.rebuild import (
-    Material,
-    agreement,
-    brief,
-    compared,
-    control_notes,
-    is_map,
-    learned_quantities,
-    parameter_sensitivity,
-)
+from physlayer.sweep.learned_maps import brief, is_map, learned_quantities
+from physlayer.sweep.rebuild import Material, agreement, compared, control_notes, parameter_sensitivity
 from physlayer.sweep.report_parts import listed, number, picture, reason, table, value_name
+from physlayer.sweep.summary import statistics_of
 
-__all__ = ["SECTIONS", "write_report"]
+__all__ = ["OF_THE_PROBLEM", "SECTIONS", "write_report"]
+
+BEFORE = 3  # sections before those of the problem
 
 STYLE = """
 :root { color-scheme: light dark; }
@@ -80,7 +74,8 @@ def write_report(
 def make_sections(material: Material) -> tuple[list[str], list[str]]:
     """The page's parts, and the titles of the sections that could not be made."""
     parts, failed = [], []
-    for title, section in SECTIONS:
+    own = OF_THE_PROBLEM[material.problem.kind]
+    for title, section in (*SECTIONS[:BEFORE], *own, *SECTIONS[BEFORE:]):
         parts.append(f"<h2>{escape(title)}</h2>")
         try:
             for part in section(material):
@@ -101,7 +96,7 @@ def provenance(material: Material) -> Iterator[str]:
         "data": f"SHA-256 {records[0]['provenance']['data']}",
         "notes on the data": " ".join(test["notes"]) or "none",
         "test set": f"{count(len(test['targets']), 'image')} of {count(len(set(test['groups'])), 'source')}; "
-        + ", ".join(f"{name} {(material.targets == k).sum()}" for k, name in enumerate(test["class_names"])),
+        + ", ".join(material.problem.names or (f"{name} {n}" for name, n in counts_of(material))),
         "arms": "; ".join(f"{v.name} ({v.label})" for v in material.variants),
         f"values ({material.sweep.axis})": ", ".join(map(value_name, material.values)) or "none",
         "seeds": ", ".join(str(s) for s in sorted({r["seed"] for r in records})),
@@ -119,18 +114,26 @@ def provenance(material: Material) -> Iterator[str]:
     yield "".join(f"<p>{escape(note)}</p>" for note in material.sweep.notes)
 
 
-def accuracy(material: Material) -> Iterator[str]:
+def counts_of(material: Material) -> list[tuple[str, int]]:
+    """Test images of each class; nothing for masks."""
+    if material.problem.kind != "classification":
+        return []
+    return [(name, int((material.targets == k).sum())) for k, name in enumerate(material.class_names)]
+
+
+def scores(material: Material) -> Iterator[str]:
+    words = material.problem.words
     figure = make_figure(material.sweep, material.variants, material.rows, material.test_set)
-    yield picture(figure, "Test accuracy; bars and grey band: 95 % intervals over seeds and test sources.", "svg")
+    yield picture(figure, f"Test {words}; bars and grey band: 95 % intervals over seeds and test sources.", "svg")
     pooled = {(r["variant"], r["value"]): r for r in material.rows
-              if r["seed"] == "all" and r["split"] == "test" and r["metric"] == "accuracy"}  # fmt: skip
+              if r["seed"] == "all" and r["split"] == "test" and r["metric"] == material.problem.score}  # fmt: skip
     body = []
     for variant, value in material.points():
         row = pooled[variant.name, "" if value is None else value]
         interval = f"{number(row['low'])} to {number(row['high'])}"
         seeds = str(len(material.members(variant, value)))
         body.append([variant.name, value_name(value), number(row["score"]), interval, seeds, str(row["n_clusters"])])
-    yield table(["arm", material.sweep.parameter, "accuracy", "95 % interval", "seeds", "test sources"], body)
+    yield table(["arm", material.sweep.parameter, words, "95 % interval", "seeds", "test sources"], body)
     yield ('<p class="note">Two-level bootstrap over seeds and sources. Few seeds are its weak side: with 3 that '
            "differ much, a 95 % interval covers about 73 %, with fewer less.</p>")  # fmt: skip
 
@@ -144,8 +147,8 @@ def differences(material: Material) -> Iterator[str]:
         each = ", ".join(f"{x:+.3f}" for x in d["per_seed"])
         body.append([f"{d['variant']} − {d['baseline']}", value_name(d["value"]), number(d["difference"], "+.3f"),
                      f"{d['low']:+.3f} to {d['high']:+.3f}", verdict, number(d["p_sign_flip"]), each])  # fmt: skip
-    yield table(["difference in accuracy", material.sweep.parameter, "mean", "95 % interval", "in words",
-                 "p (sign flip over seeds)", "per seed"], body)  # fmt: skip
+    head = [f"difference in {material.problem.words}", material.sweep.parameter, "mean", "95 % interval", "in words"]
+    yield table([*head, "p (sign flip over seeds)", "per seed"], body)
     seeds = max((d["seeds"] for d in rows), default=0)
     yield (
         f'<p class="note">Paired over seeds and test images. The sign-flip p of n seeds cannot fall below 2/2ⁿ: '
@@ -156,38 +159,13 @@ def differences(material: Material) -> Iterator[str]:
 
 def every_seed(material: Material) -> Iterator[str]:
     seeds = sorted({r["seed"] for r in material.records})
-    for metric in ("accuracy", "balanced_accuracy"):
+    for metric in statistics_of(material.problem):
         body = []
         for variant, value in material.points():
-            scores = {r["seed"]: r["metrics"]["test"][metric] for r in material.members(variant, value)}
+            scores = {r["seed"]: r["metrics"]["test"].get(metric) for r in material.members(variant, value)}
             body.append([variant.name, value_name(value), *(number(scores.get(s)) for s in seeds)])
         yield f"<h3>test {metric.replace('_', ' ')}</h3>"
         yield table(["arm", material.sweep.parameter, *(f"seed {s}" for s in seeds)], body)
-
-
-def confusion(material: Material) -> Iterator[str]:
-    caption = "Row: true class, column: predicted class; percent of the true class, summed over seeds."
-    yield picture(report_parts.confusion_figure(material), caption)
-
-
-def ranking(material: Material) -> Iterator[str]:
-    caption = "One class against the rest; mean curve over seeds, with the mean area under the curve (AUC)."
-    yield picture(report_parts.roc_figure(material), caption)
-
-
-def calibration(material: Material) -> Iterator[str]:
-    body = []
-    for variant, value in material.points():
-        tests = [r["metrics"]["test"] for r in material.members(variant, value)]
-        error = np.mean([t["expected_calibration_error"] for t in tests])
-        null = np.mean([t["expected_calibration_error_null"]["percentile_95"] for t in tests])
-        loss = np.mean([t["negative_log_likelihood"] for t in tests])
-        areas = [t["roc_auc"]["macro"] for t in tests if t["roc_auc"]["macro"] is not None]
-        area = np.mean(areas) if areas else None
-        body.append([variant.name, value_name(value), number(error), number(null), number(loss), number(area)])
-    yield table(["arm", material.sweep.parameter, "calibration error (ECE)", "calibrated model stays below (95 %)",
-                 "log loss / nat", "AUC, mean of classes"], body)  # fmt: skip
-    yield picture(report_parts.reliability_figure(material), "Bins of equally many images; the diagonal is ideal.")
 
 
 def history(material: Material) -> Iterator[str]:
@@ -210,8 +188,9 @@ def sensor(material: Material) -> Iterator[str]:
 
 def saliency(material: Material) -> Iterator[str]:
     caption = (
-        "Score of the true class, lowest seed. One colour scale per method for all arms and values, cut at the 99th "
-        "percentile. The gradient (summed over channels) passes the quantiser by its surrogate."
+        "Score of the true class, the first number or the object, lowest seed. One colour scale per method for all "
+        "arms and values, cut at the 99th percentile. The gradient (summed over channels) passes the quantiser by its "
+        "surrogate."
     )
     yield picture(report_parts.saliency_figure(material), caption)
 
@@ -276,13 +255,11 @@ def audit(material: Material) -> Iterator[str]:
     yield (table(["arm", material.sweep.parameter, "seed", "note"], body) if body else "<p>Nothing to report.</p>")
 
 
-SECTIONS: tuple[tuple[str, Callable[[Material], Iterator[str]]], ...] = (
-    ("Accuracy", accuracy),
+Section = Callable[[Material], Iterator[str]]
+SECTIONS: tuple[tuple[str, Section], ...] = (
+    ("Scores", scores),
     ("Paired differences", differences),
     ("Every seed", every_seed),
-    ("Confusion matrices", confusion),
-    ("ROC curves", ranking),
-    ("Calibration", calibration),
     ("Training history", history),
     ("What the sensor sees", sensor),
     ("Saliency", saliency),
@@ -291,3 +268,12 @@ SECTIONS: tuple[tuple[str, Callable[[Material], Iterator[str]]], ...] = (
     ("Audit", audit),
     ("Provenance", provenance),
 )
+OF_THE_PROBLEM: dict[str, tuple[tuple[str, Section], ...]] = {  # they stand behind the scores of every seed
+    "classification": (
+        ("Confusion matrices", report_problems.confusion),
+        ("ROC curves", report_problems.ranking),
+        ("Calibration", report_problems.calibration),
+    ),
+    "regression": (("Agreement with the truth", report_problems.agreement),),
+    "segmentation": (("Overlap", report_problems.overlap), ("Worst images", report_problems.worst)),
+}

@@ -13,15 +13,8 @@ from torch import Tensor
 from physlayer.data import linear_to_srgb
 from physlayer.sweep.figure import BOUND_COLOUR, COLOURS, bare, image_bytes, panels, short
 from physlayer.sweep.grid import Variant
-from physlayer.sweep.rebuild import (
-    Material,
-    flat_map,
-    is_map,
-    learned_quantities,
-    readings,
-    saliency_maps,
-    scale_of,
-)
+from physlayer.sweep.learned_maps import flat_map, is_map, learned_quantities
+from physlayer.sweep.rebuild import Material, readings, saliency_maps, scale_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,8 +30,8 @@ __all__ = [
 ]
 
 HISTORY = (
-    ("loss", "training loss / nat"), ("validation_loss", "validation loss / nat"),
-    ("validation_hard", "validation accuracy"), ("gap", "soft − hard accuracy"),
+    ("loss", "training loss"), ("validation_loss", "validation loss"),
+    ("validation_hard", "validation score"), ("gap", "soft − hard score"),
 )  # fmt: skip
 HALVES = (0, 0.5, 1)
 LINES = ("-", "--", "-.", ":")
@@ -160,6 +153,7 @@ def shown(image: Tensor, linear: bool) -> np.ndarray:
 def sensor_figure(material: Material, variant: Variant) -> Figure:
     """One test image per class as the scene, and as the arm's sensor reads it at each value (lowest seed)."""
     scenes, targets = material.examples()
+    names = material.example_names(targets)
     columns = [("scene", scenes)]
     for value, images in readings(material, variant, scenes).items():
         columns.append((f"{material.sweep.parameter} {value:g}", images))
@@ -173,8 +167,7 @@ def sensor_figure(material: Material, variant: Variant) -> Figure:
         if row == 0:
             axes.set_title(title, fontsize=6.5)
         if column == 0:
-            name = short(material.class_names[int(targets[row])])
-            axes.set_ylabel(name, fontsize=6, rotation=0, ha="right", va="center")
+            axes.set_ylabel(short(names[row]), fontsize=6, rotation=0, ha="right", va="center")
     return figure
 
 
@@ -195,7 +188,7 @@ def saliency_figure(material: Material) -> Figure:
         bare(axes)
         if row == 0:
             axes.imshow(shown(scenes[image], material.linear), interpolation="nearest")
-            axes.set_title(short(material.class_names[int(targets[image])]), fontsize=6)
+            axes.set_title(short(material.example_names(targets)[image]), fontsize=6)
         else:
             low = -limits[method] if method == "gradient" else 0.0
             pictures[method] = axes.imshow(

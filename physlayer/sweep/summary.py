@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from physlayer.sweep.asked import Asked, asked
 from physlayer.sweep.grid import Run, Sweep, Variant
 from physlayer.sweep.judged import judged
 from physlayer.sweep.records import read_record
@@ -38,16 +39,35 @@ SCALARS = (
     "negative_log_likelihood",
     "brier",
     "expected_calibration_error",
+    "mean_absolute_error",
+    "source_mean_absolute_error",
+    "root_mean_square_error",
+    "within_tolerance",
+    "r_squared",
+    "dice",
+    "source_dice",
+    "jaccard",
+    "pixel_accuracy",
     "psnr_db",
     "ssim",
 )
-# metric of summary.csv -> statistic of the bootstrap
-INTERVALS = {"accuracy": "mean", "balanced_accuracy": "class_mean", "source_accuracy": "group_mean"}
+
+
+def statistics_of(problem: Asked) -> dict[str, str]:
+    """Metric of summary.csv that has an interval, and its statistic of the bootstrap.
+
+    Example:
+        >>> statistics_of(Asked(kind="regression", score="mean_absolute_error"))
+        {'mean_absolute_error': 'mean', 'source_mean_absolute_error': 'group_mean'}
+    """
+    balanced = {"balanced_accuracy": "class_mean"} if problem.kind == "classification" else {}
+    return {problem.score: "mean", **balanced, f"source_{problem.score}": "group_mean"}
 
 
 def summary_rows(records: list[dict], test_set: dict) -> list[dict]:
     """One row per run and metric, and one row with ``seed=all`` per point with its 95 % interval."""
-    rows, points, hits = [], defaultdict(list), judged(records, test_set)
+    rows, points, scores = [], defaultdict(list), judged(records, test_set)
+    intervals = statistics_of(asked(test_set))
     for record in records:
         points[record["variant"], record["value"]].append(record)
         for split, metrics in record["metrics"].items():
@@ -55,21 +75,21 @@ def summary_rows(records: list[dict], test_set: dict) -> list[dict]:
                 rows.append(_row(record, record["seed"], split, name, score))
     for point, members in points.items():
         members.sort(key=lambda record: record["seed"])
-        for name, statistic in INTERVALS.items():
-            interval = hits.accuracy(point, statistic=statistic)
+        for name, statistic in intervals.items():
+            interval = scores.score(point, statistic=statistic)
             row = _row(members[0], "all", "test", name, interval.estimate)
             rows.append(row | {"low": interval.low, "high": interval.high, "n_clusters": interval.n_clusters})
         for split in members[0]["metrics"]:
             for name in _scalars(members[0]["metrics"][split]):
-                if split == "test" and name in INTERVALS:
+                if split == "test" and name in intervals:
                     continue
-                scores = [_scalars(r["metrics"][split])[name] for r in members]
-                rows.append(_row(members[0], "all", split, name, float(np.mean(scores))))
+                found = [_scalars(r["metrics"][split])[name] for r in members]
+                rows.append(_row(members[0], "all", split, name, float(np.mean(found))))
     return rows
 
 
 def paired_rows(records: list[dict], test_set: dict, baseline: str = "fixed") -> list[dict]:
-    """Accuracy of each arm minus the baseline at the same value: paired over seeds and over sources."""
+    """Score of each arm minus the baseline at the same value: paired over seeds and over sources."""
     scores, rows = judged(records, test_set), []
     for variant, value in scores.points():
         if variant == baseline or value is None:
@@ -93,7 +113,7 @@ def write_outputs(
     records = [record for run in runs if (record := read_record(out / "records" / f"{run.key}.json"))]
     rows = summary_rows(records, test_set)
     write_summary(out / "summary.csv", rows)
-    lines = table_lines(sweep, variants, rows, paired_rows(records, test_set, sweep.baseline))
+    lines = table_lines(sweep, variants, rows, paired_rows(records, test_set, sweep.baseline), asked(test_set))
     written = ["summary.csv"]
     if report:
         from physlayer.sweep.figure import draw_figure
@@ -121,19 +141,22 @@ def _written(name: str, value):
     return f"{value:.10g}" if name == "value" else f"{value:.6f}"
 
 
-def table_lines(sweep: Sweep, variants: list[Variant], rows: list[dict], differences: list[dict]) -> list[str]:
-    """The table that the terminal shows: accuracy with its interval, difference from the baseline."""
-    accuracy = {
+def table_lines(
+    sweep: Sweep, variants: list[Variant], rows: list[dict], differences: list[dict], problem: Asked
+) -> list[str]:
+    """The table that the terminal shows: score with its interval, difference from the baseline."""
+    score = {
         (r["variant"], r["value"]): r
         for r in rows
-        if r["seed"] == "all" and r["metric"] == "accuracy" and r["split"] == "test"
+        if r["seed"] == "all" and r["metric"] == problem.score and r["split"] == "test"
     }
     paired = {(d["variant"], d["value"]): d for d in differences}
-    values = sorted({value for _, value in accuracy if value != ""})
-    lines = [f"test accuracy [95 % interval], difference from {sweep.baseline}"]
+    values = sorted({value for _, value in score if value != ""})
+    unit = f" / {problem.unit}" if problem.unit else ""
+    lines = [f"test {problem.words}{unit} [95 % interval], difference from {sweep.baseline}"]
     for variant in variants:
         for value in values if variant.swept else [""]:
-            row = accuracy.get((variant.name, value))
+            row = score.get((variant.name, value))
             if row is None:
                 continue
             place = "" if value == "" else f"{sweep.parameter} {shown_value(value, sweep.scale)}"

@@ -78,7 +78,7 @@ class BloodCells:
             return Recipe(epochs=epochs, images_per_class=per_class, validation_per_class=150, lr=3e-3, lr_physics=1e-2)
         return Recipe(epochs=3 if options.fast else 6, lr=8e-3, batch_size=64)
 
-    def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Mirror images of the scene, and a small change of the lamp's brightness and colour.
 
         No turns: the real copies were turned when the set was made, the phantom's cells lie in all directions.
@@ -92,7 +92,7 @@ class BloodCells:
         images = torch.where(mirror[0], hflip(images), images)
         images = torch.where(mirror[1], vflip(images), images)
         lamp = 1 + 0.2 * (draw(len(images), 1, 1, 1) - 0.5) + 0.1 * (draw(len(images), images.shape[1], 1, 1) - 0.5)
-        return (images * lamp).clamp(0, 1)
+        return (images * lamp).clamp(0, 1), targets
 
 
 def cached_phantom(images: int, seed: int, size: int) -> ImageSet:

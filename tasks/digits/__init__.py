@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.data import ImageSet, TaskData, fingerprint, group_split
+from physlayer.data import ImageSet, TaskData, fingerprint
+from physlayer.splits import group_split
 from physlayer.training import Recipe
 from tasks.base import Options
 from tasks.networks import build_network
@@ -97,10 +98,10 @@ class Digits:
             return Recipe(epochs=2 if options.fast else 16, images_per_class=1000, validation_per_class=150, **rates)
         return Recipe(epochs=8 if options.fast else 60, **rates)
 
-    def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """A small change of the lamp's brightness; no mirror images or turns, which make other digits."""
         lamp = 1 + 0.2 * (torch.rand(len(images), 1, 1, 1, generator=generator).to(images.device) - 0.5)
-        return (images * lamp).clamp(0, 1)
+        return (images * lamp).clamp(0, 1), targets
 
 
 def sized(images: Tensor, width: int | None) -> Tensor:

@@ -72,12 +72,12 @@ class Fluorophores:
         """Short: the images are tiny and all differ."""
         return Recipe(epochs=4 if options.fast else 12, lr=8e-3, batch_size=64)
 
-    def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Mirror images; the abundances stay as they are."""
         for axis in (2, 3):
             mirrored = torch.rand(len(images), 1, 1, 1, generator=generator).to(images.device) < 0.5
             images = torch.where(mirrored, images.flip(axis), images)
-        return images
+        return images, targets
 
 
 def make_cells(images: int, *, seed: int) -> ImageSet:

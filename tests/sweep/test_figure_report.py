@@ -16,7 +16,7 @@ from physlayer.sweep.assemble import assemble, point_of
 from physlayer.sweep.figure import draw_figure, make_figure, styles
 from physlayer.sweep.grid import retrained
 from physlayer.sweep.rebuild import Material, agreement, compared, control_notes, rebuild_model
-from physlayer.sweep.report import SECTIONS, write_report
+from physlayer.sweep.report import OF_THE_PROBLEM, SECTIONS, write_report
 from physlayer.sweep.summary import summary_rows
 from physlayer.training import predict
 from tasks.base import get_task
@@ -196,7 +196,7 @@ def test_report_is_whole_and_self_contained(made, tiny_task):
     assert write_report(SWEEP, arms, records, rows, test_set, out, tiny_task) == ["report.html"]
     page = (out / "report.html").read_text(encoding="utf-8")
     assert len(page) < 5e6
-    for title, _ in SECTIONS:
+    for title, _ in (*SECTIONS, *OF_THE_PROBLEM["classification"]):
         assert f"<h2>{title}</h2>" in page
     assert not re.search(r"(src|href)=.(?!data:)", page) and "<script" not in page and "url(" not in page
     text = re.sub(r'src="data:[^"]*"', "", page)
@@ -219,7 +219,7 @@ def test_report_says_what_is_missing_and_keeps_the_rest(made, tmp_path, monkeypa
     (name,) = write_report(SWEEP, arms, records, rows, test_set, tmp_path, {"options": None})
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert name == "report.html (incomplete: ROC curves, Calibration, What the sensor sees, Saliency)"
-    assert page.count("<h2>") == len(SECTIONS)
+    assert page.count("<h2>") == len(SECTIONS) + len(OF_THE_PROBLEM["classification"])
     assert "got nothing" in page and "_seed0.pt: No such file" in page and str(tmp_path) not in page
     assert "correlation of 0.bits between seeds" in page  # learned maps are in the records
 

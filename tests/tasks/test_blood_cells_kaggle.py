@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from physlayer.data import group_split
+from physlayer.splits import group_split
 from tasks.blood_cells import kaggle, make_groups_table
 from tasks.blood_cells.content_groups import group_by_content
 from tasks.blood_cells.kaggle import load_folder, straddling_groups

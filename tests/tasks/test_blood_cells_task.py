@@ -98,7 +98,7 @@ def test_phantom_is_the_same_whenever_it_is_loaded(tmp_path):
     first, again = (task.load(Options(fast=True)) for _ in range(2))
     assert first.fingerprint == again.fingerprint
     assert not set(first.pool.groups) & set(first.test.groups)
-    assert first.class_names == CLASSES
+    assert first.problem.class_names == CLASSES
 
 
 def test_cache_of_the_phantom_that_was_cut_short_is_rendered_again(tmp_path):
@@ -111,8 +111,11 @@ def test_cache_of_the_phantom_that_was_cut_short_is_rendered_again(tmp_path):
 
 def test_augmentation_is_seeded_and_stays_in_range():
     task, images = get_task("blood_cells"), torch.rand(8, 3, 16, 20, generator=torch.Generator().manual_seed(0))
-    one, two = (task.augment(images, torch.Generator().manual_seed(3)) for _ in range(2))
-    assert torch.equal(one, two) and not torch.equal(one, task.augment(images, torch.Generator().manual_seed(4)))
+    targets = torch.zeros(8).long()
+    one, two = (task.augment(images, targets, torch.Generator().manual_seed(3))[0] for _ in range(2))
+    assert torch.equal(one, two) and not torch.equal(
+        one, task.augment(images, targets, torch.Generator().manual_seed(4))[0]
+    )
     assert one.min() >= 0 and one.max() <= 1 and one.shape == images.shape
 
 

@@ -153,7 +153,7 @@ def test_folder_of_idx_files_trains_through_the_command_line(tmp_path, arrays):
 def test_embedded_set_is_whole_and_split_once_for_all():
     task = get_task("digits")
     data, again = task.load(Options()), task.load(Options(fast=True))
-    assert data.fingerprint == again.fingerprint and data.class_names == tuple("0123456789")
+    assert data.fingerprint == again.fingerprint and data.problem.class_names == tuple("0123456789")
     assert (len(data.pool), len(data.test)) == (1198, 599) and data.pool.images.shape[1:] == (1, 28, 28)
     assert not set(data.pool.groups) & set(data.test.groups)
     assert data.test.targets.bincount().min() >= 58
@@ -174,10 +174,12 @@ def test_upsampled_digits_hold_the_light_of_the_originals_upright():
 
 
 def test_augmentation_changes_brightness_alone():
-    task = get_task("digits")
+    task, targets = get_task("digits"), torch.zeros(8).long()
     images = 0.1 + 0.7 * torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    one, two = (task.augment(images, torch.Generator().manual_seed(3)) for _ in range(2))
-    assert torch.equal(one, two) and not torch.equal(one, task.augment(images, torch.Generator().manual_seed(4)))
+    one, two = (task.augment(images, targets, torch.Generator().manual_seed(3))[0] for _ in range(2))
+    assert torch.equal(one, two) and not torch.equal(
+        one, task.augment(images, targets, torch.Generator().manual_seed(4))[0]
+    )
     lamp = (one / images).flatten(1)
     assert torch.allclose(lamp, lamp[:, :1].expand_as(lamp), atol=1e-5)
     assert lamp.min() >= 0.9 and lamp.max() <= 1.1 and lamp[:, 0].unique().numel() == 8

@@ -20,7 +20,7 @@ def test_pool_and_test_share_no_dish_and_have_equal_classes(data):
     assert (len(data.pool), len(data.test)) == (1600, 800) and data.pool.images.shape[1:] == (4, 16, 16)
     assert not set(data.pool.groups) & set(data.test.groups)
     assert not bool((data.pool.images[:800] == data.test.images).flatten(1).all(1).any())
-    assert data.test.targets.bincount().tolist() == [200] * 4 and data.class_names == CLASSES
+    assert data.test.targets.bincount().tolist() == [200] * 4 and data.problem.class_names == CLASSES
     for seed in (0, 1):
         parts = data.split(seed)
         assert not set(parts["train"].groups) & set(parts["validation"].groups)
@@ -58,8 +58,8 @@ def test_egfp_and_eyfp_are_the_hard_pair():
 
 def test_augmentation_mirrors_and_changes_no_abundance():
     task = get_task("fluorophores")
-    images = make_cells(16, seed=3).images
-    one, two = (task.augment(images, torch.Generator().manual_seed(3)) for _ in range(2))
+    images, targets = make_cells(16, seed=3).images, torch.zeros(16).long()
+    one, two = (task.augment(images, targets, torch.Generator().manual_seed(3))[0] for _ in range(2))
     assert torch.equal(one, two) and not torch.equal(one, images)
     assert torch.allclose(one.mean((2, 3)), images.mean((2, 3)), atol=1e-6)
 
