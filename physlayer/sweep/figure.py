@@ -36,6 +36,7 @@ COLUMN_WIDTH = 3.4  # inches, one column of a two-column page
 FONT = {"font.size": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7, "axes.titlesize": 8}
 AXES_WIDTH = 2.7  # inches of it that the axes get, or a little more
 DODGE = 2.4  # points between the error bars of two arms, so that intervals can be told apart
+LONG_SCORE = 24  # characters of a score's name that leave room for more beside the axis
 LONG_LABEL = 22  # characters; longer ones leave no room for a second column of the legend
 MANY_TICKS = 12
 
@@ -168,7 +169,8 @@ def set_score(axes: Axes, problem: Asked, drawn: list[float]) -> None:
         axes.set_ylim(0.0, 1.08 * max(drawn))
     else:
         axes.set_ylim(max(0.0, math.floor((min(drawn) - 0.02) * 10) / 10), 1.01)
-    axes.set_ylabel(f"{problem.label}, 95 % interval")
+    between = ", " if len(problem.label) <= LONG_SCORE else ",\n"
+    axes.set_ylabel(f"{problem.label}{between}95 % interval")
 
 
 def set_axes(axes: Axes, sweep: Sweep, values: list[float], arms: int) -> None:
