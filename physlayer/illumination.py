@@ -106,7 +106,8 @@ class LedIllumination(PhysicalLayer):
 
     .. math:: y_e = \sum_k w_{ek} I_k, \qquad w_{ek} = \beta\,\frac{v_{ek}}{\sum_l |v_{el}|}
 
-    The budget :math:`\beta` is all the light of an exposure: patterns of few and of many LEDs get the same. Light is
+    The budget :math:`\beta` is all the light of an exposure: patterns of few and of many LEDs get the same, E exposures
+    E times as much (compare them at equal :math:`E\beta`). Light is
     never negative: ``signed`` weights take two exposures, :math:`y = y_+ - y_-`, that share the budget. A sensor
     between adds its noise twice; for that take ``output="exposures"`` and put :meth:`decoder` behind the sensor.
 
@@ -193,7 +194,11 @@ class LedIllumination(PhysicalLayer):
         return exposures * (shape[0] // leds), *shape[1:]
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
-        return super().cost(shape) | {"exposures": len(self.patterns())}
+        """Transmission: power of all LEDs of an image over its readings, so that exposures that share light add up."""
+        patterns = self.patterns().detach()
+        readings = self.output_shape(shape)[0] * self.weights.shape[-1] // shape[0]
+        light = float(patterns.sum()) / readings
+        return super().cost(shape) | {"exposures": len(patterns), "transmission": light}
 
     def settings(self) -> dict:
         return {"signed": self.signed, "budget": self.budget, "output": self.output}

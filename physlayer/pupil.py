@@ -72,7 +72,7 @@ def defocus_waves(
     r"""Defocus at the rim of the pupil, :math:`W_{20} = \mathrm{NA}^2 \Delta z/(2 n \lambda)`, waves.
 
     The phase is :math:`W_{20}\rho^2`, so :math:`a_4 = W_{20}/2\sqrt3`. This is the parabola of small apertures; the
-    sphere is 14 % steeper at the rim of NA 0.65 in air.
+    sphere is 14 % deeper at the rim of NA 0.65 in air.
 
     Example:
         >>> round(defocus_waves(0.65, 0.65, 0.55), 2)

@@ -55,8 +55,9 @@ class SpectralFilters(PhysicalLayer):
     * ``transmission``, any curve in 0…1 at every wavelength.
     * ``partition``, any curves of sum 1 at every wavelength: a cascade of dichroic mirrors, no photon lost.
 
-    **Photons.** Filters of the last kinds see the light at once. Gaussian or free ones are K cameras, or exposures one
-    after the other: with ``sequential=True`` these share one exposure time, :math:`\sum_k g_k = 1`.
+    **Photons.** Filters of the last kinds see the light at once. Gaussian or free ones are K cameras with all the light
+    each, or exposures one after the other: with ``sequential=True`` these share one exposure time,
+    :math:`\sum_k g_k = 1`, as a fair comparison with the others needs.
 
     Args:
         centre_nm: ``(K,)``, within the wavelengths. width_nm: full width at half maximum, at least 10 nm, one number or
@@ -208,8 +209,9 @@ class SpectralFilters(PhysicalLayer):
         return self.channels, *shape[1:]
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
+        """Transmission: what a channel gets of the light of one exposure, the mean over the channels."""
         light = float(self.system().detach().sum())
-        return super().cost(shape) | {"transmission": light}
+        return super().cost(shape) | {"transmission": light / self.channels}
 
     def settings(self) -> dict:
         return {"form": self.form, "sequential": self.sequential}

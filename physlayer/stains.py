@@ -128,9 +128,10 @@ class StainOpticalDensity(PhysicalLayer):
     .. math:: D_c = D^0_c + \sum_s (a_s - 1)\, q_s M_{sc}, \qquad I_c = I_{0,c}\, 10^{-D_c}
 
     From light, :math:`D^0` is its density and :math:`q` its concentrations (:func:`unmix_density`): ``amount`` stains
-    the same tissue more or less, and what is not of the stains stays as it is; at 1 the light passes unchanged. From
-    concentrations :math:`q`, :math:`D^0 = \sum_s q_s M_{sc}`. In the broad channels of a colour camera the law holds
-    only nearly: density grows less than the concentration where the absorption is not flat over the channel.
+    the same tissue more or less, and what is not of the stains stays as it is; at 1 the light passes unchanged but for
+    the floor. From concentrations :math:`q`, :math:`D^0 = \sum_s q_s M_{sc}`. In the broad channels of a colour camera
+    the law holds only nearly: density grows less than the concentration where the absorption is not flat over the
+    channel.
 
     Args:
         stains: :math:`M`, ``(S, C)``, 0 and above, used as unit vectors; ``nn.Parameter`` learns them (start above 0).

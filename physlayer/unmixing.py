@@ -7,7 +7,7 @@ from torch import Tensor
 
 __all__ = ["cramer_rao_bound", "unmixing_matrix"]
 
-WORST_CONDITION = 1e8  # of a mixing matrix, in float64; real ones stay below some thousands
+WORST_CONDITION = 1e6  # of a mixing matrix: beyond it the bound is off by percents; real ones stay below thousands
 
 
 def cramer_rao_bound(mixing: Tensor, abundance: Tensor, read_noise_electrons: float | Tensor = 0.0) -> Tensor:

@@ -13,8 +13,8 @@ is aliased; 8 bits. Equal in all arms are pixels, bits and light: every kernel h
 The constraint on the learned arms is one of reach, not of shape: no light of the free kernel falls further than 4σ from
 its place along either axis, which is where the Gaussian ends, and the learned width stays below σ. Both may therefore
 become sharper than the fixed arm, and a wider σ gives them more choice, never less: compare them with sharp, too, and
-look at the learned kernel. The free one starts as the Gaussian with a floor of a hundredth of its peak, since light
-cannot grow from nothing. σ comes in quarters of a pixel, so that 4σ is whole.
+look at the learned kernel. The free one has (8σ + 1)² numbers and starts as the Gaussian with a floor of a
+thousandth of its peak, since light cannot grow from nothing. σ comes in quarters of a pixel, so that 4σ is whole.
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
 """
@@ -33,7 +33,7 @@ from physlayer.sweep import Point, Sweep, Variant, main
 PIXEL = 4  # scene pixels along a side
 FILL_FACTOR = 0.25  # an interline sensor without microlenses
 BITS = 8
-FLOOR = 0.01  # of the peak: least light at the start of a learned kernel
+FLOOR = 1e-3  # of the peak: least light at the start of a learned kernel, about a percent of it in all
 START = 0.7  # of the largest width: where a learned one starts
 
 

@@ -81,7 +81,7 @@ SWEEP = Sweep(
     parameter="photons",
     axis="photons on a white pixel without filter",
     minimum=0.1,
-    maximum=SENSOR["full_well_electrons"] / SENSOR["quantum_efficiency"],
+    maximum=SENSOR["full_well_electrons"] / SENSOR["quantum_efficiency"] / HEADROOM,
     default="10,100,1000",
     variants=(
         Variant("fixed", "Bayer", fixed),

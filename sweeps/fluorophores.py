@@ -11,12 +11,14 @@ smallest trace of the Cramér–Rao bound of the abundances, from the training s
 (red, green and blue of a colour camera, whatever --filters says).
 
 The constraint is the light of one exposure: 100 photons where the abundances sum to 1, without filters. Neighbouring
-bands between cuts share it and lose none, as behind dichroic mirrors; the colour camera's filters absorb, and share
-the exposure time, which is what a mosaic does to the light. Every band is read out by a sensor of its own, the same
-industrial one of 12 bits: more bands read more noise. Excitation is not modelled: all fluorophores shine as much as
-there is of them. With fewer bands than fluorophores the bound is infinite; crlb therefore takes the mean and the
-variance of the abundances over the training cells as known beforehand, whatever the number of bands. With one filter
-the arms but rgb are the same. Every score is the mean over five exposures of each image.
+bands between cuts share it and lose none, as behind dichroic mirrors; the colour camera's filters absorb, and share the
+exposure time, so that each of its three readings of a pixel has a third of the light and a read noise of its own. Every
+band is read out by a sensor of its own, the same industrial one of 12 bits: more bands read more noise. Excitation is
+not modelled: all fluorophores shine as much as there is of them. With fewer bands than fluorophores the bound is
+infinite; crlb therefore takes the mean and the variance of the abundances over the training cells as known beforehand,
+whatever the number of bands. With five filters and more its best cuts leave bands without light, which spares their
+read noise: a camera of four bands. With one filter the arms but rgb are the same. Every score is the mean over five
+exposures of each image.
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
 """

@@ -39,7 +39,7 @@ from physlayer.sweep import Point, Sweep, Variant, main
 SIDE = 5  # of the square of LEDs
 THICKNESS_WAVES = 0.2  # 2 µm denser than water by 0.06, at 0.6 µm
 APERTURE = 5 / 32  # radius of the aperture, cells per pixel of the image's width
-STEP = 0.6  # aperture radii between LEDs: the inner nine lie within 0.85, the others from 1.2 on
+STEP = 0.6  # aperture radii between LEDs: at 32 pixels the inner nine lie within 0.85, the others from 1.2 on
 BITS = 12
 SENSOR = SENSORS["pregius345"]
 HEADROOM = 3.0  # of the last code above the light without a sample: interference gathers light

@@ -4,10 +4,10 @@
     python sweeps/microscope.py --radius 19 --epochs 30                 # blood-cell phantom: its 6 epochs are too few
     python sweeps/microscope.py --radius 19 --task digits --seeds 2 --fast
 
-The homework on real data, four conditions in both conventions of the thickness, at 64×64 pixels:
+The homework's physics on real data, four conditions in both conventions of the thickness, at 64×64 pixels:
 
     ARMS=fixed,illumination,aperture,learned,fixed_turn,illumination_turn,aperture_turn,learned_turn
-    python sweeps/microscope.py --variants $ARMS --radius 19 --seeds 5 --data DIR --width 85
+    python sweeps/microscope.py --variants $ARMS --radius 19 --seeds 5 --data DIR --width 85 --encoding srgb
     python sweeps/microscope.py --variants $ARMS --radius 19 --seeds 5 --data DIR --width 64 --task digits \\
         --network course
 
@@ -21,12 +21,15 @@ wave). Phases are learned with the network and start at 0, as in the homework.
 The axis is the radius of the aperture, the parameter of the homework's second question: half of it and twice it.
 --radius counts cells of the Fourier grid of an image 64 pixels wide; other images take it in proportion to their width
 (8.3 cells for 19 at 28 pixels), which is the same numerical aperture at the same pixels. From 45.3 on nothing is cut
-off: without a phase in the aperture the sample is then invisible.
+off: without a phase in the aperture the sample is then invisible. Intensity is read at points, as in the homework; it
+has twice the band of the field, so beyond 16 cells what is finest in it is folded back (with random phases 2 % of the
+contrast at 19 cells, 42 % at 38).
 
 "1 wavelength thick" is 1 rad of phase in the homework's code and 2π in a medium that is denser by 1. The contrast of
 the conventional image depends on it more than on anything learned, so it is an arm and not a switch: all arms take 1
-rad; fixed_turn, illumination_turn, aperture_turn and learned_turn, by name, 2π. The thickness of colour images is
-their green channel, in which stained cells have most contrast, and of pictures wider than high the middle square.
+rad; fixed_turn, illumination_turn, aperture_turn and learned_turn, by name, 2π. The thickness of colour images is their
+luma, as files are turned grey (ITU-R BT.601; with --encoding srgb of the files' codes, as in the homework, else of
+linear light), and of pictures wider than high the middle square.
 
 Equal for all arms: light, aperture, noise, one reading per pixel. A phase absorbs nothing, and what leaves through the
 stop is lost to its arm. The network's first step normalises every arm's readings to mean 0 and deviation 1 of the
@@ -51,7 +54,7 @@ from physlayer.sweep import Point, Sweep, Variant, main
 NOISE = 0.2  # full scales, 1 for the light that meets the sample
 WIDTH = 64  # pixels of the homework's images, in whose cells the radius is given
 STEP = 1 / 16  # waves, of a free number behind a learned phase
-GREEN = 1  # channel of colour images that is the thickness
+LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey image
 
 
 class Square(nn.Module):
@@ -78,7 +81,7 @@ def thickness(point: Point) -> list[nn.Module]:
     """The sample, not the camera: a square grey image, 0…1 of the thickness."""
     channels, height, width = point.shape
     square = [] if height == width else [Square()]
-    return square if channels == 1 else [*square, ColorWeights(torch.eye(channels)[GREEN : GREEN + 1])]
+    return square if channels == 1 else [*square, ColorWeights(torch.tensor([LUMA]))]
 
 
 def camera(point: Point, convention: str = "radians", **phases: Tensor | nn.Parameter) -> list[nn.Module]:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from physlayer import camera_cost
 from physlayer.sweep.grid import Point
 from physlayer.unmixing import cramer_rao_bound
 from sweeps import blur, deconvolution, fluorophores, shift_variant_blur
@@ -101,6 +102,22 @@ def test_cramer_rao_arm_finds_cuts_with_a_smaller_bound_than_equal_and_random_on
     grid = torch.combinations(torch.arange(465.0, 625.0, 10.0), 3)
     best = min(float(fluorophores.bound(fluorophores.bands(cuts), scenes)) for cuts in grid)
     assert traces["crlb"] < 0.97 * best  # between the places of a grid of 10 nm
+
+
+@pytest.mark.parametrize("arm", ["fixed", "random", "learned"])
+def test_bands_share_the_light_of_one_exposure_however_many_they_are(arm):
+    """Recorded photons: as many with six bands as with one."""
+    costs = {}
+    for filters in (1, 3, 6):
+        layers = nn.Sequential(*fluorophores.SWEEP.variant(arm).camera(point(filters, (4, 16, 16))))
+        costs[filters] = camera_cost(layers, (4, 16, 16))["photons"]
+    assert costs[3] == pytest.approx(costs[1], rel=1e-3) == pytest.approx(costs[6], rel=1e-3)
+
+
+def test_field_curvature_is_round_and_reaches_the_defocus_in_the_corners():
+    sigma = shift_variant_blur.curvature(point(4.0, (3, 60, 80)))
+    assert float(sigma[0, 0]) == pytest.approx(4) and float(sigma[4, 4]) == 0
+    assert float(sigma[4, 8]) == pytest.approx(4 * 0.64) and float(sigma[0, 4]) == pytest.approx(4 * 0.36)
 
 
 def test_bound_without_light_is_the_variance_between_cells_and_with_much_the_bound_of_the_light(monkeypatch):

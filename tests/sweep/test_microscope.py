@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from physlayer import noise_draw
+from physlayer import camera_cost, noise_draw
 from physlayer.illumination import led_stack
 from physlayer.pupil import defocus_waves, pupil_grid, zernike
 from physlayer.sweep.grid import Point
@@ -70,17 +70,19 @@ def test_sample_of_a_wide_picture_is_its_middle_square_in_the_homework_s_cells()
     layers = camera(microscope, "random", point(19.0, (3, 64, 85)))
     x = scenes(2, 3, 64, 85)
     assert layers[:-1](x).shape == (2, 1, 64, 64)
-    assert torch.equal(layers[:2](x), x[:, 1:2, :, 10:74])
+    luma = (x * torch.tensor(microscope.LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+    assert torch.allclose(layers[:2](x), luma[..., 10:74], atol=1e-6)
     assert int((layers[2].aperture((1, 1, 64, 64)).abs() > 0.5).sum()) == 1129
     changed = x.clone()
     changed[..., :10] = changed[..., 74:] = 0
     assert torch.equal(layers[:-1](changed), layers[:-1](x))
 
 
-@pytest.mark.parametrize("module", [microscope, illumination])
-def test_thickness_of_a_coloured_image_is_its_green_channel(module):
+@pytest.mark.parametrize(("module", "weights"), [(microscope, (0.299, 0.587, 0.114)), (illumination, (0, 1, 0))])
+def test_thickness_of_a_coloured_image_is_its_luma_or_its_green_channel(module, weights):
     x = scenes(2, 3, 32, 32)
-    assert torch.equal(camera(module, "none", point(None, (3, 32, 32)))(x), x[:, 1:2])
+    expected = sum(weight * x[:, c : c + 1] for c, weight in enumerate(weights))
+    assert torch.allclose(camera(module, "none", point(None, (3, 32, 32)))(x), expected, atol=1e-6)
     assert len(camera(module, "none", point(None))) == 0
 
 
@@ -96,7 +98,9 @@ def test_moved_apertures_show_the_pictures_of_tilted_light(height, width):
 
 def test_every_pattern_of_leds_gives_the_same_light():
     for arm in swept(illumination):
-        leds = camera(illumination, arm, point(100.0))[1]
+        layers = camera(illumination, arm, point(100.0))
+        leds = layers[1]
+        assert camera_cost(layers, (1, 32, 32))["photons"] == pytest.approx(100 * 32 * 32)
         patterns = leds.patterns().detach()
         assert float(patterns.min()) >= 0 and float(patterns.sum()) == pytest.approx(1, abs=1e-6)
         assert len(patterns) == 1 + leds.signed
