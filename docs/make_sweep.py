@@ -28,6 +28,7 @@ from tables import (
 )
 
 from physlayer.sweep import Sweep
+from physlayer.sweep.asked import asked
 from physlayer.sweep.judged import judged
 from physlayer.sweep.summary import paired_rows, summary_rows, write_summary
 
@@ -41,16 +42,18 @@ def main() -> None:
     args = parser.parse_args()
     sweep = importlib.import_module(f"sweeps.{args.sweep}").SWEEP
     records, test_set = load(args.runs)
-    rows = summary_rows(records, test_set)
+    rows, problem = summary_rows(records, test_set), asked(test_set)
     mark = f" {args.page}" if args.page else ""
     name = "_".join(part for part in (args.sweep, args.page or records[0]["task"]) if part)
     (DOCS / "results").mkdir(exist_ok=True)
     write_summary(DOCS / "results" / f"{name}.csv", rows)
     draw(sweep, tuple(v.name for v in sweep.variants), rows, test_set, args.runs, name)
     parts = {
-        f"accuracy{mark}": accuracy_table(sweep, rows),
-        f"differences{mark}": difference_table(sweep, paired_rows(records, test_set, sweep.baseline)),
-        f"learned{mark}": contrast_table(sweep, judged(records, test_set), learned_against_others(sweep, records)),
+        f"accuracy{mark}": accuracy_table(sweep, rows, problem),
+        f"differences{mark}": difference_table(sweep, paired_rows(records, test_set, sweep.baseline), problem),
+        f"learned{mark}": contrast_table(
+            sweep, judged(records, test_set), learned_against_others(sweep, records), problem
+        ),
         f"found{mark}": found_table(sweep, records),
         f"cost{mark}": cost_table(sweep, records),
         f"provenance{mark}": provenance_lines(records, test_set),

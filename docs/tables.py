@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from physlayer.sweep import Sweep
+from physlayer.sweep.asked import Asked
 from physlayer.sweep.figure import draw_figure
 from physlayer.sweep.judged import Judged
 from physlayer.sweep.learned_maps import learned_quantities
@@ -17,6 +18,7 @@ from physlayer.sweep.records import read_records
 from physlayer.sweep.values import shown_value
 
 DOCS = Path(__file__).resolve().parent
+CLASSES = Asked()  # what is asked unless said otherwise
 NOT_YET = "*Not yet computed.*"
 
 
@@ -42,9 +44,15 @@ def table(header: list[str], body: list[list[str]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in body])
 
 
-def interval(score: float, low: float, high: float, signed: bool = False) -> str:
-    mark = "+" if signed else ""
-    return f"{100 * score:{mark}.1f} [{100 * low:{mark}.1f}, {100 * high:{mark}.1f}]"
+def interval(score: float, low: float, high: float, signed: bool = False, problem: Asked = CLASSES) -> str:
+    """Shares in %, to a tenth; numbers with a unit to a hundredth."""
+    form, scale = f"{'+' if signed else ''}.{2 if problem.unit else 1}f", problem.scale
+    return f"{scale * score:{form}} [{scale * low:{form}}, {scale * high:{form}}]"
+
+
+def points_of(problem: Asked) -> str:
+    """Unit of a difference: that of the score, percentage points of a share."""
+    return problem.unit or "points"
 
 
 def verdict(low: float, high: float) -> str:
@@ -61,9 +69,9 @@ def shown(sweep: Sweep, value: float | None) -> str:
     return "" if value is None else f"{shown_value(value, sweep.scale)} {sweep.unit}".strip()
 
 
-def accuracy_table(sweep: Sweep, rows: list[dict]) -> str:
-    """Test accuracy with its interval and number of seeds, an arm a row, a value a column."""
-    chosen = [r for r in rows if r["split"] == "test" and r["metric"] == "accuracy"]
+def accuracy_table(sweep: Sweep, rows: list[dict], problem: Asked = CLASSES) -> str:
+    """Test score with its interval and number of seeds, an arm a row, a value a column."""
+    chosen = [r for r in rows if r["split"] == "test" and r["metric"] == problem.score]
     points = {(r["variant"], r["value"]): r for r in chosen if r["seed"] == "all"}
     seeds = Counter((r["variant"], r["value"]) for r in chosen if r["seed"] != "all")
     values = sorted({value for _, value in points if value != ""})
@@ -73,19 +81,29 @@ def accuracy_table(sweep: Sweep, rows: list[dict]) -> str:
         for value in values:
             row = points.get((name, value)) or points.get((name, ""))
             count = seeds[name, value] or seeds[name, ""]
-            cells.append(f"{interval(row['score'], row['low'], row['high'])} ({count})" if row else "–")
+            cells.append(
+                f"{interval(row['score'], row['low'], row['high'], problem=problem)} ({count})" if row else "–"
+            )
         body.append([f"`{name}`", *cells])
-    return table(["test accuracy / %", *(shown(sweep, v) for v in values)], body)
+    return table([f"test {problem.words} / {problem.shown_unit}", *(shown(sweep, v) for v in values)], body)
 
 
-def difference_table(sweep: Sweep, differences: list[dict]) -> str:
+def difference_table(sweep: Sweep, differences: list[dict], problem: Asked = CLASSES) -> str:
     """Each arm minus the baseline at the same value, paired over seeds and sources."""
     body = [
         [f"`{d['variant']}`", shown(sweep, d["value"]), str(d["seeds"]),
-         interval(d["difference"], d["low"], d["high"], True), f"{d['p_sign_flip']:.3f}", verdict(d["low"], d["high"])]
+         interval(d["difference"], d["low"], d["high"], True, problem), f"{d['p_sign_flip']:.3f}",
+         verdict(d["low"], d["high"])]
         for d in differences if not d["variant"].endswith("_retrained")
     ]  # fmt: skip
-    header = [f"arm − `{sweep.baseline}`", sweep.parameter, "seeds", "difference / points", "p (sign flip)", "interval"]
+    header = [
+        f"arm − `{sweep.baseline}`",
+        sweep.parameter,
+        "seeds",
+        f"difference / {points_of(problem)}",
+        "p (sign flip)",
+        "interval",
+    ]
     return table(header, body)
 
 
@@ -128,26 +146,26 @@ def cost_table(sweep: Sweep, records: list[dict]) -> str:
     return table(["cost of one image", *(shown(sweep, value) for value in values)], body)
 
 
-def contrast(scores: Judged, one: tuple, other: tuple) -> str | None:
+def contrast(scores: Judged, one: tuple, other: tuple, problem: Asked = CLASSES) -> str | None:
     """First point minus second, on the seeds that both have."""
     d = scores.difference(one, other)
-    return d and f"{interval(d.estimate, d.low, d.high, True)} ({len(d.per_seed)}), {verdict(d.low, d.high)}"
+    return d and f"{interval(d.estimate, d.low, d.high, True, problem)} ({len(d.per_seed)}), {verdict(d.low, d.high)}"
 
 
 def named(sweep: Sweep, name: str, value: float | None) -> str:
     return f"`{name}`" if value is None else f"`{name}` at {shown(sweep, value)}"
 
 
-def contrast_table(sweep: Sweep, scores: Judged, contrasts: tuple) -> str:
+def contrast_table(sweep: Sweep, scores: Judged, contrasts: tuple, problem: Asked = CLASSES) -> str:
     body = []
     for one, other in contrasts:
-        if found := contrast(scores, one, other):
+        if found := contrast(scores, one, other, problem):
             names = [
                 f"`{name}`" + (f" at {shown(sweep, value)}" if value is not None else "")
                 for name, value in (one, other)
             ]
             body.append([f"{names[0]} − {names[1]}", found])
-    return table(["contrast", "points (seeds)"], body)
+    return table(["contrast", f"{points_of(problem)} (seeds)"], body)
 
 
 def doubled_table(sweep: Sweep, records: list[dict], doubled: list[dict]) -> str:
@@ -183,6 +201,6 @@ def provenance_lines(records: list[dict], test_set: dict) -> str:
         f"- data {test_set['fingerprint'][:16]}, {len(test_set['targets'])} test images of {sources} sources",
         f"- {recipe['epochs']} epochs{cap}; learning rate {recipe['lr']:g}, physics {recipe['lr_physics']}; "
         f"network `{records[0]['config']['network']}`",
-        f"- largest gap between soft and hard validation accuracy at any epoch of any run: {gap:.3f}",
+        f"- largest gap between soft and hard validation score at any epoch of any run: {gap:.3f}",
     ]
     return "\n".join(lines)
