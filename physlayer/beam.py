@@ -54,10 +54,10 @@ def element_positions(elements: int, pitch_mm: float) -> Tensor:
     """Places of the elements along the array, mm, 0 in its middle, ``(N,)``.
 
     Example:
-        >>> element_positions(4, 0.2)
-        tensor([-0.3000, -0.1000,  0.1000,  0.3000])
+        >>> element_positions(3, 0.2)
+        tensor([-0.2000,  0.0000,  0.2000], dtype=torch.float64)
     """
-    return (torch.arange(elements) - (elements - 1) / 2) * pitch_mm
+    return (torch.arange(elements, dtype=torch.float64) - (elements - 1) / 2) * pitch_mm
 
 
 def grating_lobes(pitch_mm: float, wavelength_mm: float, steer_sine: float = 0.0) -> list[float]:

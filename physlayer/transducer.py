@@ -78,7 +78,7 @@ class TransducerArray(ChoosingLayer):
         element_width_mm: of an element, 0 for points. sound_mm_per_us: c, 1.54 in tissue.
         noise_rms: :math:`\sigma`, of the open array, full scale; learned by its logarithm.
         scene: ``"field"``, complex; ``"parts"``, its real parts and behind them its imaginary parts as twice the
-            channels; ``"polar"``, magnitudes and behind them phases in waves. output: ``"field"`` or ``"parts"``.
+            channels; ``"polar"``, magnitudes and behind them phases in waves, 0…1. output: ``"field"`` or ``"parts"``.
         temperature, gumbel, noise_seed: as in :class:`physlayer.SensorPlacement`.
 
     Shape:
