@@ -213,7 +213,7 @@ def make_phantom(images: int, *, seed: int, size: int = 64) -> Phantom:
             patient = draw_patient(np.random.default_rng([seed, PATIENT_STREAM + number // 2]))
         generator = np.random.default_rng([seed, number])
         globe = draw_globe(generator, patient, left=number % 2 == 1)
-        scatterers[number] = scatter(generator, echo_strength(globe, patient), size)
+        scatterers[number] = scatter(generator, echo_strength(globe, patient, generator), size)
         targets.append(globe.diameters())
         latents.append(
             {

@@ -22,6 +22,12 @@ FULL_SCALE = (WALL * (1 + SPECULAR) + WALL_ASIDE) / REFERENCE  # strength of a m
 FRONT_MM = 3.2  # depth of the front pole in the field
 WALL_MM, CORNEA_MM, CORNEA_RADIUS_MM = 1.0, 0.55, 5.75
 LENS_DEPTH_MM, LENS_SEMI_AXES_MM, CAPSULE_MM = 5.6, (4.6, 2.0), 0.35
+BUMP_SPREAD_MM = 0.07  # of the real and the imaginary part of 3, 4 and 5 waves around the globe
+MUSCLE_LOW, MUSCLE_HIGH = (
+    (0.5, 0.03),
+    (3.5, 0.3),
+)  # thickness, mm, and strength of the straight muscles beside the globe
+TEXTURE_SPREAD_DB, TEXTURE_POINTS = 4.0, 14  # of the orbit, on a grid of points over the field
 ATTENUATION_DB_PER_CM = 4.0  # of tissue, both ways, beyond what the scanner compensates; the vitreous has none
 
 
@@ -33,17 +39,36 @@ class Globe:
     centre: tuple[float, float]
     tilt: float  # radian, clockwise in the image
     nerve: float  # from the axis of the eye
-    lesion: tuple[float, float, float] | None  # place from the centre of the globe, and radius
+    lesion: tuple[float, float, float] | None = None  # place from the centre of the globe, and radius
+    bumps: tuple[complex, ...] = ()  # of the wall, mm: amplitude and phase of 3, 4, … waves around the globe
+    muscles: tuple[float, float, float, float] = (0.0, FAT, 0.0, FAT)  # thickness and strength, right and left of it
 
     def diameters(self) -> tuple[float, float]:
-        r"""Horizontal and vertical extent of the tilted ellipse, :math:`2\sqrt{a^2\cos^2 t + b^2\sin^2 t}` and so on.
+        r"""Horizontal and vertical extent of the middle of the wall: of the tilted ellipse, and its bumps.
 
         Example:
-            >>> Globe((12.0, 11.0), (16.0, 16.0), 0.0, 2.0, None).diameters()
-            (24.0, 22.0)
+            >>> [round(side, 3) for side in Globe((12.0, 11.0), (16.0, 16.0), 0.0, 2.0).diameters()]
+            [24.0, 22.0]
         """
-        (a, b), c, s = self.semi_axes, np.cos(self.tilt), np.sin(self.tilt)
-        return 2 * float(np.hypot(a * c, b * s)), 2 * float(np.hypot(a * s, b * c))
+        (a, b), turn = self.semi_axes, np.linspace(0, 2 * np.pi, 1441)
+        u, w = a * np.cos(turn), b * np.sin(turn)
+        across, along = u / a**2, w / b**2
+        out = self.bump(u, w) / np.hypot(across, along)
+        u, w = u + out * across, w + out * along
+        c, s = np.cos(self.tilt), np.sin(self.tilt)
+        return float(np.ptp(c * u - s * w)), float(np.ptp(s * u + c * w))
+
+    def bump(self, u: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """How far the wall stands out in the direction of a place, mm."""
+        if not self.bumps:
+            return np.zeros_like(u)
+        turn = (u + 1j * w).astype(np.complex64)
+        turn /= np.abs(turn) + 1e-9
+        total, power = np.zeros_like(turn), turn**2
+        for amplitude in self.bumps:
+            power = power * turn
+            total += amplitude * power
+        return total.real
 
 
 @dataclass(frozen=True)
@@ -92,7 +117,10 @@ def draw_globe(generator: Generator, patient: Patient, left: bool) -> Globe:
     if generator.random() < 0.3:
         lesion = tuple(place.tolist())
     centre = (FIELD_MM / 2 + shift[0], FRONT_MM + shift[1] + vertical / 2)
-    return Globe((horizontal / 2, vertical / 2), centre, float(tilt), float(nerve), lesion)
+    waves = generator.normal(0, BUMP_SPREAD_MM, (3, 2))
+    bumps = tuple(complex(*pair) for pair in waves.tolist())
+    muscles = tuple(generator.uniform(MUSCLE_LOW * 2, MUSCLE_HIGH * 2).tolist())
+    return Globe((horizontal / 2, vertical / 2), centre, float(tilt), float(nerve), lesion, bumps, muscles)
 
 
 def _inside(distance: np.ndarray) -> np.ndarray:
@@ -108,11 +136,15 @@ def _ellipse(u: np.ndarray, w: np.ndarray, a: float, b: float) -> tuple[np.ndarr
     return level * (level - 1) / slope, down / slope, up / slope
 
 
-def echo_strength(globe: Globe, patient: Patient) -> np.ndarray:
+def echo_strength(globe: Globe, patient: Patient, generator: Generator | None = None) -> np.ndarray:
     """Mean intensity of the field of an eye, (128, 128), full scale squared.
 
-    Lid, fat of the orbit, cornea and wall, lens with its capsule, vitreous, shadow of the optic nerve, at times a
-    lesion. A wall along the beam sends its echo elsewhere: cornea and retina shine, the sides are hardly seen.
+    Lid, fat of the orbit, cornea and wall, lens with its capsule, vitreous, shadow of the optic nerve, straight
+    muscles, at times a lesion. A wall along the beam sends its echo elsewhere: cornea and retina shine, the sides are
+    hardly seen, and where a muscle as dark as the vitreous lies beside them they must be inferred.
+
+    Args:
+        globe: the eye. patient: the tissue. generator: of the texture of the orbit; ``None`` for an even one.
 
     Example:
         >>> patient = Patient(24.0, 23.0, 1.0, 0.0, 0.0)
@@ -127,9 +159,13 @@ def echo_strength(globe: Globe, patient: Patient) -> np.ndarray:
     a, b = globe.semi_axes
     distance, across, along = _ellipse(u, w, a, b)
     facing = np.abs(s * across + c * along)  # cosine between the beam and the normal of the wall
+    distance = distance - globe.bump(u, w)
     inside = _inside(distance)
 
-    strength = np.full((FINE, FINE), (FAT * patient.fat) ** 2, np.float32)
+    strength = (FAT * patient.fat) ** 2 * _texture(generator)
+    aside = np.clip(1.5 - 2.5 * facing, 0, 1)
+    for side, thickness, echo in ((u > 0, *globe.muscles[:2]), (u < 0, *globe.muscles[2:])):
+        _paint(strength, _inside(distance - thickness - WALL_MM / 2) * aside * side, echo)
     behind = _inside(np.abs(u - globe.nerve) - 1.6) * (1 - inside) * (w > 0)
     _paint(strength, behind, SHADOW)
     _paint(strength, inside, VITREOUS)
@@ -151,6 +187,16 @@ def echo_strength(globe: Globe, patient: Patient) -> np.ndarray:
     decibels = patient.gain_db - ATTENUATION_DB_PER_CM * tissue_cm
     decibels = decibels + patient.compensation_db_per_cm * (place[:, None] / 10)
     return strength * 10 ** (decibels / 10) / FULL_SCALE**2
+
+
+def _texture(generator: Generator | None) -> np.ndarray:
+    """Uneven echo of the orbit, intensity of mean about 1, (128, 128)."""
+    if generator is None:
+        return np.ones((FINE, FINE), np.float32)
+    place = np.linspace(0, TEXTURE_POINTS - 1, FINE, dtype=np.float32)[:, None]
+    shares = np.clip(1 - np.abs(place - np.arange(TEXTURE_POINTS, dtype=np.float32)), 0, 1)
+    points = generator.normal(0, TEXTURE_SPREAD_DB, (TEXTURE_POINTS, TEXTURE_POINTS)).astype(np.float32)
+    return 10 ** (shares @ points @ shares.T / 10)
 
 
 def _paint(strength: np.ndarray, share: np.ndarray, value: float | np.ndarray) -> None:
