@@ -15,6 +15,7 @@ from physlayer.choosing import ChoosingLayer
 from physlayer.coherent import CoherentImaging
 from physlayer.color_filter_array import ColorFilterArray, annealed_sharpness
 from physlayer.color_weights import ColorWeights
+from physlayer.envelope import Envelope, LogCompression
 from physlayer.fourier import FourierSampling
 from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.illumination import LedIllumination
@@ -35,6 +36,7 @@ from physlayer.sites import grid_sites, log_polar_sites, random_sites
 from physlayer.spectral import SpectralFilters
 from physlayer.stains import StainOpticalDensity, stain_vectors
 from physlayer.staircase import SoftStaircase
+from physlayer.transducer import TransducerArray
 from physlayer.transmission import Exposure, Gamma, TransmissionMask
 from physlayer.unmixing import cramer_rao_bound
 
@@ -50,6 +52,7 @@ __all__ = [
     "CoherentImaging",
     "ColorFilterArray",
     "ColorWeights",
+    "Envelope",
     "Exposure",
     "ExposureBracket",
     "ExposureMosaic",
@@ -61,6 +64,7 @@ __all__ = [
     "LearnedStep",
     "LedIllumination",
     "LocallyConnected2d",
+    "LogCompression",
     "MovementAudit",
     "PhotonNoise",
     "PhysicalLayer",
@@ -78,6 +82,7 @@ __all__ = [
     "SpeckleNoise",
     "SpectralFilters",
     "StainOpticalDensity",
+    "TransducerArray",
     "TransmissionMask",
     "allocate",
     "annealed_sharpness",

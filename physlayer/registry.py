@@ -18,6 +18,7 @@ from physlayer.camera_array import CameraArray
 from physlayer.coherent import CoherentImaging
 from physlayer.color_filter_array import ColorFilterArray
 from physlayer.color_weights import ColorWeights
+from physlayer.envelope import Envelope, LogCompression
 from physlayer.fluorophores import emission_spectra, wavelength_axis
 from physlayer.fourier import FourierSampling, centre
 from physlayer.hdr import ExposureBracket, ExposureMosaic
@@ -38,6 +39,7 @@ from physlayer.sites import random_sites
 from physlayer.spectral import SpectralFilters
 from physlayer.stains import StainOpticalDensity
 from physlayer.staircase import SoftStaircase
+from physlayer.transducer import TransducerArray
 from physlayer.transmission import Exposure, Gamma, TransmissionMask
 
 __all__ = ["LAYERS", "LayerCase"]
@@ -91,6 +93,11 @@ def _places_read(layer: PhysicalLayer) -> tuple[float, float]:
 
 def _light_given(layer: PhysicalLayer) -> tuple[float, float]:
     return float(layer.power().detach().abs().sum(-1).max()) - 1e-6, layer.budget
+
+
+def _array(**more) -> TransducerArray:
+    learned = {"focus_mm": _full(8.0), "frequency_mhz": _full(8.0), "weights": _full(0.8, 12)}
+    return TransducerArray(12, pitch_mm=0.3, pixel_mm=(0.1, 0.4), depth_mm=6.0, output="parts", **learned, **more)
 
 
 def _sensor(bits: int | None) -> Sensor:
@@ -291,5 +298,18 @@ LAYERS: tuple[LayerCase, ...] = (
         lambda: LedIllumination(nn.Parameter(torch.tensor([0.5, -0.3, 0.2])), signed=True, output="exposures"),
         budget=_light_given,
     ),
+    LayerCase(
+        "TransducerArray",
+        lambda: _array(scene="parts", logits=_demand(12), keep=5),
+        shape=(4, 37, 31),
+        budget=_places_read,
+    ),
+    LayerCase(
+        "TransducerArray polar",
+        lambda: _array(scene="polar", signed=True, receive="fixed", element_width_mm=0.2, noise_rms=_full(0.05)),
+        shape=(2, 37, 31),
+    ),
+    LayerCase("Envelope", lambda: Envelope(_full(0.5), signal="parts"), shape=(4, 37, 31)),
+    LayerCase("LogCompression", lambda: LogCompression(_full(40.0), reference=_full(0.8, 3, 1, 1))),
     LayerCase("SoftStaircase", lambda: SoftStaircase(2), levels=4),
 )

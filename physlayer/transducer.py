@@ -1,0 +1,226 @@
+"""Ultrasound array: which elements work, how strongly each is driven, and the field that it sees."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from physlayer.beam import RECEIVES, axial_pulse, lateral_spread, pulse_deviation
+from physlayer.checks import Accepts, plain_number
+from physlayer.choosing import ChoosingLayer
+from physlayer.convolution import fast_length
+from physlayer.noise import Noise
+
+__all__ = ["PARTS", "TransducerArray", "field_of", "parts_of"]
+
+SCENES, OUTPUTS = ("field", "parts", "polar"), ("field", "parts")
+PARTS = Accepts(low=-15.0)  # half of a field lies below 0, so no warning of a Normalize as at the usual −16
+PULSE_REACH = 4.0  # standard deviations of the pulse that the kernel holds
+
+
+def parts_of(field: Tensor) -> Tensor:
+    """A complex field as its real parts and, behind them, its imaginary parts, ``(B, C, H, W)`` to ``(B, 2C, H, W)``.
+
+    Example:
+        >>> parts_of(torch.full((1, 1, 1, 1), 2 - 3j)).flatten()
+        tensor([ 2., -3.])
+    """
+    return torch.cat([field.real, field.imag], 1)
+
+
+def field_of(x: Tensor, kind: str = "parts") -> Tensor:
+    """The complex field of real images: the inverse of :func:`parts_of`, or of magnitudes and phases in waves.
+
+    Args:
+        x: ``(B, 2C, H, W)``. kind: ``"parts"`` or ``"polar"``.
+
+    Raises:
+        ValueError: for an odd number of channels.
+
+    Example:
+        >>> field_of(torch.tensor([2.0, 0.5]).view(1, 2, 1, 1), "polar").real.flatten()
+        tensor([-2.])
+    """
+    if x.shape[1] % 2:
+        raise ValueError(
+            f"Expected x to hold {kind}, an even number of channels, but got {x.shape[1]}; "
+            "stack both halves with torch.cat([…, …], 1)."
+        )
+    first, second = x.chunk(2, 1)
+    return torch.complex(first, second) if kind == "parts" else torch.polar(first, 2 * math.pi * second)
+
+
+class TransducerArray(ChoosingLayer):
+    r"""An ultrasound array of N elements: the field of the scatterers becomes the field of the scan lines.
+
+    .. math::
+        y(z, x) = \sum_{z'} g(z - z') \sum_{x'} \frac{p(x' - x;\, z')}{E(z')}\, s(z', x') + n, \qquad
+        w_n m_n,\ |w_n| \le 1,\ \textstyle\sum_n m_n = k
+
+    with the two-way beam p of :func:`lateral_spread` and the pulse g of :func:`axial_pulse`. :math:`E^2 = \sum_x
+    |p_\mathrm{open}|^2`, the energy of the open array focused at that depth, is the time-gain compensation: tissue
+    keeps its mean intensity under the open array and never gains any. The weights are bounded and not normalised, so
+    apodisation and idle elements cost signal against the noise :math:`n`, a complex field of rms
+    :math:`\sigma\sqrt{\sum (m w)^2/N}`. Every scan line has the whole array centred on it, as if the array moved along.
+    The field must reach :class:`physlayer.Envelope` before any blur or mean: blurring a B-mode image is other physics.
+
+    Args:
+        elements: N. pitch_mm: of the elements. pixel_mm: of the scene, one number or (rows, columns).
+        depth_mm: of the first row, above 0.
+        focus_mm: :math:`z_f` of the transmitted beam; learned by its logarithm.
+        frequency_mhz: f; wavelength c/f; learned by its logarithm. The phases of the scene are not changed by it.
+        weights: :math:`w`, one number or ``(N,)``, 0…1, or −1…1 if ``signed``.
+        logits: ``(N,)``, which elements work, with ``keep``; ``None`` takes all. keep: k.
+        cycles: n of the pulse. receive: ``"dynamic"``, ``"fixed"`` or ``"none"`` (one-way), see :func:`lateral_spread`.
+        element_width_mm: of an element, 0 for points. sound_mm_per_us: c, 1.54 in tissue.
+        noise_rms: :math:`\sigma`, of the open array, full scale; learned by its logarithm.
+        scene: ``"field"``, complex; ``"parts"``, its real parts and behind them its imaginary parts as twice the
+            channels; ``"polar"``, magnitudes and behind them phases in waves, 0…1. output: ``"field"`` or ``"parts"``.
+        temperature, gumbel, noise_seed: as in :class:`physlayer.SensorPlacement`.
+
+    Shape:
+        ``(B, C, H, W)``, rows are depth, columns are scan lines, to the same (2C for ``"parts"`` and ``"polar"``).
+
+    Raises:
+        TypeError: for real images where a field is expected, or the reverse.
+        ValueError: for weights or logits that are not (N,), an odd number of parts, or quantities out of range.
+
+    References:
+        Szabo 2014, Diagnostic Ultrasound Imaging, chapters 7, 8, 10; Huijben et al. 2020, IEEE TMI 39:3955.
+
+    Example:
+        >>> kinds = {"pitch_mm": 0.2, "pixel_mm": 0.25, "depth_mm": 5.0, "focus_mm": 16.0}
+        >>> array = TransducerArray(64, **kinds, logits=nn.Parameter(torch.rand(64)), keep=16)
+        >>> array(torch.randn(2, 1, 32, 40, dtype=torch.complex64)).shape, array.cost((1, 32, 40))["elements"]
+        (torch.Size([2, 1, 32, 40]), 16)
+    """
+
+    def __init__(
+        self,
+        elements: int,
+        *,
+        pitch_mm: float,
+        pixel_mm: float | tuple[float, float],
+        depth_mm: float,
+        focus_mm: float | Tensor | nn.Parameter,
+        frequency_mhz: float | Tensor | nn.Parameter = 10.0,
+        weights: float | Tensor | nn.Parameter = 1.0,
+        signed: bool = False,
+        logits: Tensor | nn.Parameter | None = None,
+        keep: int | None = None,
+        cycles: float = 1.5,
+        receive: str = "dynamic",
+        element_width_mm: float = 0.0,
+        sound_mm_per_us: float = 1.54,
+        noise_rms: float | Tensor | nn.Parameter = 0.0,
+        scene: str = "field",
+        output: str = "field",
+        temperature: float = 2.0,
+        gumbel: bool = True,
+        noise_seed: int = 0,
+    ):
+        super().__init__()
+        self.elements = plain_number("elements", elements, 1, 10_000, whole=True)
+        named = {"scene": (scene, SCENES), "output": (output, OUTPUTS), "receive": (receive, RECEIVES)}
+        for name, (value, known) in named.items():
+            if value not in known:
+                raise ValueError(f"Expected {name} to be one of {', '.join(known)}, but got {value!r}.")
+        for name, value in (("weights", weights), ("logits", logits)):
+            if isinstance(value, Tensor) and tuple(value.shape) not in (
+                (self.elements,),
+                ((), "logits")[name == "logits"],
+            ):
+                raise ValueError(f"Expected {name} to be ({self.elements},), but got {tuple(value.shape)}.")
+        if (logits is None) != (keep is None):
+            raise ValueError("Expected logits and keep together, but got only one of them.")
+        self.scene, self.output, self.receive, self.signed = scene, output, receive, bool(signed)
+        sizes = pixel_mm if isinstance(pixel_mm, tuple | list) else (pixel_mm, pixel_mm)
+        if len(sizes) != 2:
+            raise ValueError(f"Expected pixel_mm to be one number or (rows, columns), but got {pixel_mm}.")
+        self.pixel_mm = tuple(plain_number("pixel_mm", size, 1e-4, 100) for size in sizes)
+        self.pitch_mm = plain_number("pitch_mm", pitch_mm, 1e-4, 100)
+        self.depth_mm = plain_number("depth_mm", depth_mm, 1e-3, 1e4)
+        self.cycles = plain_number("cycles", cycles, 0, 1000)
+        self.element_width_mm = plain_number("element_width_mm", element_width_mm, 0, 100)
+        self.sound_mm_per_us = plain_number("sound_mm_per_us", sound_mm_per_us, 0.1, 10)
+        self.accepts = {"field": Accepts(complex=True), "parts": PARTS, "polar": Accepts(low=0.0)}[scene]
+        for name, value, unit in (("focus_mm", focus_mm, "mm"), ("frequency_mhz", frequency_mhz, "MHz")):
+            if isinstance(value, Tensor) and value.numel() != 1:
+                raise ValueError(f"Expected {name} to be one number, but got shape {tuple(value.shape)}.")
+            self.register_physical(name, value, unit=unit, low=0.0, logarithmic=True)
+            if not bool(getattr(self, name) > 0):
+                raise ValueError(f"Expected {name} to be above 0, but got {float(getattr(self, name)):g}.")
+        self.register_physical("weights", weights, unit="1", low=-1.0 if signed else 0.0, high=1.0)
+        if isinstance(noise_rms, Tensor) and noise_rms.numel() != 1:
+            raise ValueError(f"Expected noise_rms to be one number, but got shape {tuple(noise_rms.shape)}.")
+        self.register_physical("noise_rms", noise_rms, unit="full scale", low=0.0, logarithmic=True)
+        self.noisy = "noise_rms" in self.learned() or bool(self.noise_rms > 0)
+        self.keep, self.noise = self.elements, Noise(noise_seed)
+        deviation = pulse_deviation(float(self.frequency_mhz.detach()), self.cycles, self.sound_mm_per_us)
+        room = 2 if "frequency_mhz" in self.learned() else 1  # a learned frequency may fall
+        self.pulse_rows = max(1, math.ceil(room * PULSE_REACH * deviation / self.pixel_mm[0]))
+        if logits is not None:
+            self.register_choice(logits, keep, temperature=temperature, gumbel=gumbel, noise_seed=noise_seed)
+
+    def drive(self, x: Tensor) -> Tensor:
+        """What every element is driven with, w m, for every image of a batch: ``(B, N)`` or ``(1, N)``."""
+        weights = self.weights.reshape(1, -1).expand(1, self.elements)
+        return weights * self.masks(x.real).to(weights) if "logits" in self.quantities else weights
+
+    def point_spread(self, drive: Tensor, shape: tuple[int, int]) -> Tensor:
+        """p / E for scenes of ``shape`` (H, W): ``(B, H, 2 W - 1)``, offsets point minus line from −(W − 1) pixels."""
+        rows, columns = shape
+        depth = self.depth_mm + self.pixel_mm[0] * torch.arange(rows, device=drive.device, dtype=drive.dtype)
+        offset = self.pixel_mm[1] * torch.arange(1 - columns, columns, device=drive.device, dtype=drive.dtype)
+        array = {"pitch_mm": self.pitch_mm, "wavelength_mm": self.sound_mm_per_us / self.frequency_mhz.to(drive)}
+        array |= {"receive": self.receive, "element_width_mm": self.element_width_mm}
+        spread = lateral_spread(drive, depth, offset, focus_mm=self.focus_mm.to(drive), **array)
+        opened = lateral_spread(torch.ones_like(drive[0]), depth, offset, focus_mm=None, **array)
+        return spread / opened.abs().square().sum(-1, keepdim=True).sqrt()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check(x)
+        with torch.autocast(x.device.type, enabled=False):
+            field = x if self.scene == "field" else field_of(x, self.scene)
+            drive = self.drive(x).to(field.real.dtype)
+            field = _scanned(field, self.point_spread(drive, tuple(field.shape[2:])))
+            pulse = self.frequency_mhz.to(drive), self.cycles, self.pixel_mm[0], self.pulse_rows, self.sound_mm_per_us
+            field = _along_rows(field, axial_pulse(*pulse))
+            if self.noisy:
+                rms = self.noise_rms.to(drive) * drive.square().mean(-1).sqrt().reshape(-1, 1, 1, 1)
+                parts = [self.noise.normal(field.real, training=self.training, stream=s) for s in ("real", "imaginary")]
+                field = field + rms * math.sqrt(0.5) * torch.complex(*parts)
+            return field if self.output == "field" else parts_of(field)
+
+    def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        fields = shape[0] if self.scene == "field" else shape[0] // 2
+        return (fields if self.output == "field" else 2 * fields), *shape[1:]
+
+    def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
+        """As the base class, with the ``elements`` that work: the channels that a scanner needs."""
+        return super().cost(shape) | {"elements": self.keep}
+
+    def settings(self) -> dict:
+        choice = super().settings() if "logits" in self.quantities else {}
+        names = ("elements", "pitch_mm", "depth_mm", "cycles", "receive", "element_width_mm", "sound_mm_per_us")
+        own = {name: getattr(self, name) for name in (*names, "signed", "scene", "output")}
+        return choice | own | {"pixel_mm": list(self.pixel_mm)}
+
+
+def _scanned(field: Tensor, spread: Tensor) -> Tensor:
+    """Every row with its own spread, dark outside: (B, C, H, W) and (B or 1, H, 2 W - 1) to (B, C, H, W)."""
+    columns = field.shape[-1]
+    length = fast_length(2 * columns - 1)
+    # offsets are point minus line, those of a convolution are line minus point
+    spectrum = torch.fft.fft(spread.flip(-1), n=length)[:, None] * torch.fft.fft(field, n=length)
+    return torch.fft.ifft(spectrum)[..., columns - 1 : 2 * columns - 1]
+
+
+def _along_rows(field: Tensor, pulse: Tensor) -> Tensor:
+    parts = torch.view_as_real(field).movedim(-1, 0)  # a convolution of complex images is slow on processors
+    flat = parts.reshape(-1, 1, *field.shape[2:])
+    seen = F.conv2d(flat, pulse.to(flat.dtype)[None, None, :, None], padding=(len(pulse) // 2, 0))
+    return torch.complex(*seen.reshape(parts.shape))

@@ -1,0 +1,222 @@
+"""Loaders of real ultrasound: units, order, patients, and the errors that a user's own files need."""
+
+import csv
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tasks.ultrasound import loaders
+from tasks.ultrasound.diameters import reduce_images
+from tasks.ultrasound.loaders import load_folder, load_hdf5, patient_of
+
+NAMES = ("017_HC.png", "017_2HC.png", "020_HC.png")
+LABELS = ((10.0, 6.0, 0.5), (11.0, 6.5, 0.5), (5.0, 3.0, 0.25))
+
+
+def write(folder, names=NAMES, labels=LABELS, columns="file,horizontal_mm,vertical_mm,pixel_mm,more", images=NAMES):
+    generator = np.random.default_rng(0)
+    (folder / "images").mkdir(exist_ok=True)
+    for name in images:
+        Image.fromarray(generator.integers(0, 256, (20, 30), dtype=np.uint8)).save(folder / "images" / name)
+    with (folder / "labels.csv").open("w", newline="") as file:
+        rows = [[name, *label, "x"] for name, label in zip(names, labels, strict=True)]
+        csv.writer(file).writerows([columns.split(","), *rows])
+    return folder
+
+
+def write_hdf5(path, **arrays):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        for name, values in arrays.items():
+            file[name] = values
+    return path
+
+
+# Folder
+
+
+def test_folder_gives_millimetres_shares_and_patients(tmp_path):
+    found = load_folder(write(tmp_path), size=(10, 15))
+    assert found.images.shape == (3, 1, 10, 15) and found.images.dtype == found.targets.dtype == torch.float32
+    assert found.targets.tolist() == [[10.0, 6.0], [11.0, 6.5], [5.0, 3.0]]
+    assert found.groups.tolist() == ["017", "017", "020"] and found.groups.dtype.kind == "U"
+    assert found.extent_mm.tolist() == [[15.0, 10.0], [15.0, 10.0], [7.5, 5.0]]  # 30 columns and 20 rows
+    assert torch.allclose(found.fractions()[0], torch.tensor([10 / 15, 6 / 10]))
+    assert torch.allclose(found.fractions() * found.extent_mm, found.targets)
+    assert found.notes == ("3 images of 2 patients; count patients, not images.",)
+
+
+def test_pixels_are_means_of_codes_over_full_scale(tmp_path):
+    codes = np.asarray(Image.open(write(tmp_path) / "images" / NAMES[0])) / 255
+    found = load_folder(tmp_path, size=(10, 15)).images[0, 0].numpy()
+    assert np.allclose(found, codes.reshape(10, 2, 15, 2).mean((1, 3)), atol=1e-6)
+    cut = load_folder(tmp_path, size=None, crop=0.2).images[0, 0].numpy()
+    assert np.allclose(cut, codes[2:18, 3:27], atol=1e-7)
+
+
+def test_crop_changes_the_extent_and_the_shares_but_no_millimetre(tmp_path):
+    whole, cut = (load_folder(write(tmp_path), size=(8, 12), crop=crop) for crop in (0.0, 0.2))
+    assert torch.equal(whole.targets, cut.targets)
+    assert torch.allclose(cut.extent_mm, 0.8 * whole.extent_mm)
+    assert torch.allclose(cut.fractions(), whole.fractions() / 0.8)
+    tight = load_folder(tmp_path, size=(4, 6), crop=0.5)
+    assert tight.notes[1] == "A diameter of 3 images is larger than what the crop of 50% leaves of them."
+
+
+def test_areas_of_any_ratio_keep_the_mean_and_flat_images():
+    images = torch.rand(2, 1, 17, 23, dtype=torch.float64)
+    reduced, left = reduce_images(images, (5, 7), 0.0)
+    assert left == (17, 23) and torch.allclose(reduced.mean((2, 3)), images.mean((2, 3)))
+    assert torch.allclose(reduce_images(torch.ones(1, 1, 17, 23), (5, 7), 0.1)[0], torch.ones(1, 1, 5, 7))
+
+
+@pytest.mark.parametrize(
+    ("name", "patient"),
+    [("017_HC.png", "017"), ("017_2HC.png", "017"), ("126_3HC.png", "126"), ("left_HC.png", "left_HC")],
+)
+def test_pictures_of_one_patient_share_a_group(name, patient):
+    assert patient_of(name) == patient
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"columns": "file,horizontal_mm,vertical_mm,pixel,more"}, "to have the columns .* but got no pixel_mm"),
+        ({"names": (), "labels": ()}, "Expected labels.csv to hold labels, but got none"),
+        ({"images": NAMES[:2]}, "Expected an image for every label, but got none in images for 020_HC.png"),
+        ({"images": (*NAMES, "021_HC.png")}, "Expected a label for every image, .* labels.csv for 021_HC.png"),
+        ({"names": (NAMES[0], *NAMES[:2])}, "Expected one label per file, but got several for 017_HC.png"),
+        ({"labels": (LABELS[0], ("nan", 5, 0.5), LABELS[2])}, "above 0, but got NaN, .* in 017_2HC.png"),
+        ({"labels": (LABELS[0], (5, -5, 0.5), LABELS[2])}, "above 0, but got NaN, infinity, 0 or less in 017_2HC"),
+        ({"labels": (LABELS[0], ("", 5, 0.5), LABELS[2])}, "horizontal_mm of 017_2HC.png to be a number, but got ''"),
+        ({"labels": (LABELS[0], (5, "5,2", 0.5), LABELS[2])}, "vertical_mm of 017_2HC.png to be a number"),
+        ({"labels": (LABELS[0], (50, 30, 0.5), LABELS[2])}, "15 × 10 mm, but got 50 × 30 mm in 017_2HC.png"),
+    ],
+)
+def test_labels_that_do_not_match_are_refused_by_name(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        load_folder(write(tmp_path, **changes), size=(4, 4))
+
+
+def test_unreadable_and_odd_images_are_named(tmp_path):
+    file = write(tmp_path) / "images" / NAMES[1]
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"Expected every image to be readable, but got 017_2HC\.png"):
+        load_folder(tmp_path, size=(4, 4))
+    file.write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"readable, but got 017_2HC\.png: cannot identify"):
+        load_folder(tmp_path, size=(4, 4))
+    Image.fromarray(np.zeros((20, 31), np.uint8)).save(file)
+    with pytest.raises(ValueError, match=r"20×30 pixels of 017_HC\.png, but got 20×31 in 017_2HC\.png"):
+        load_folder(tmp_path, size=(4, 4))
+
+
+def test_missing_folder_and_impossible_sizes_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"Expected .*nowhere to hold labels\.csv and images"):
+        load_folder(tmp_path / "nowhere")
+    write(tmp_path)
+    with pytest.raises(ValueError, match=r"Expected size to be whole and at most 20×30, .* but got"):
+        load_folder(tmp_path, size=(40, 30))
+    with pytest.raises(ValueError, match=r"Expected crop to be a share in 0…0\.9, but got 1"):
+        load_folder(tmp_path, crop=1)
+
+
+# HDF5
+
+
+def test_convention_hdf5_labels_are_vertical_first_in_centimetres(tmp_path):
+    codes = np.random.default_rng(0).integers(0, 256, (3, 20, 40), dtype=np.uint8)
+    meta = np.array([[2.0, 3.0], [2.1, 2.9], [2.2, 2.8]])
+    found = load_hdf5(write_hdf5(tmp_path / "us.h5", images=codes, meta=meta), pixel_mm=1.5)
+    assert torch.allclose(found.targets, torch.tensor([[30.0, 20.0], [29.0, 21.0], [28.0, 22.0]]))
+    assert found.images.shape == (3, 1, 16, 32) and found.images.dtype == found.targets.dtype == torch.float32
+    assert np.allclose(found.images[:, 0].numpy(), codes[:, 2:18, 4:36] / 255, atol=1e-6)
+    assert torch.allclose(found.extent_mm, torch.tensor([[48.0, 24.0]]).expand(3, 2))
+    assert found.groups.tolist() == ["image-00000", "image-00001", "image-00002"]
+    assert "no patient is known" in found.notes[0] and "20% of either side" in found.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [
+        (np.array([0, 51, 255], np.uint8), [0, 0.2, 1]),
+        (np.array([0, 1000, 65535], np.uint16), [0, 1000 / 65535, 1]),
+        (np.array([0, 0.25, 0.5]), [0, 0.25, 0.5]),
+        (np.array([0.0, 51.0, 204.0]), [0, 0.2, 0.8]),
+        (np.array([-2.0, 0.0, 2.0]), [0, 0.5, 1]),
+        (np.array([0, 500, 1000]), [0, 0.5, 1]),
+        (np.array([300.0, 300.0, 300.0]), [0, 0, 0]),
+    ],
+)
+def test_values_are_scaled_by_one_rule_for_the_file(images, expected):
+    assert loaders._scaled(images.reshape(3, 1, 1))[0].flatten().tolist() == pytest.approx(expected)
+
+
+def test_channels_are_kept_and_without_a_pixel_there_are_no_shares(tmp_path):
+    path = write_hdf5(tmp_path / "us.h5", images=np.random.rand(2, 3, 20, 20), meta=np.full((2, 2), 2.4))
+    found = load_hdf5(path, size=(8, 8))
+    assert found.images.shape == (2, 3, 8, 8) and found.extent_mm is None
+    with pytest.raises(ValueError, match="Expected the size of a pixel to be known, but got none; load with pixel_mm"):
+        found.fractions()
+
+
+GOOD = {"images": np.zeros((2, 10, 10)), "meta": np.full((2, 2), 2.4)}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"pictures": GOOD["images"], "meta": GOOD["meta"]}, "to hold /images and /meta, but got meta, pictures"),
+        ({"images": GOOD["images"]}, "to hold /images and /meta, but got images"),
+        (GOOD | {"meta": np.full((3, 2), 2.4)}, r"Expected /meta to be \(2, 2\), vertical .* but got float64 \(3, 2\)"),
+        (GOOD | {"meta": np.full(2, 2.4)}, r"but got float64 \(2,\)"),
+        (GOOD | {"meta": np.array([[2.4, 2.4], [np.nan, 2.4]])}, "but got NaN, .* in row 1 of /meta"),
+        (GOOD | {"meta": np.full((2, 2), 24.0)}, "Expected /meta to be in cm, but got 24, which looks like mm"),
+        (GOOD | {"images": np.zeros((2, 10))}, r"Expected /images to be numbers .* but got float64 \(2, 10\)"),
+        (GOOD | {"images": np.zeros((2, 10, 10, 3))}, "looks like"),
+        (GOOD | {"images": np.full((2, 10, 10), np.nan)}, "Expected /images to be finite"),
+    ],
+)
+def test_hdf5_that_is_not_such_a_file_is_refused(tmp_path, arrays, message):
+    with pytest.raises(ValueError, match=message):
+        load_hdf5(write_hdf5(tmp_path / "us.h5", **arrays))
+
+
+def test_missing_and_damaged_hdf5_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"Expected an HDF5 file .* but got .*us\.h5, which is missing"):
+        load_hdf5(tmp_path / "us.h5")
+    pytest.importorskip("h5py")
+    (tmp_path / "us.h5").write_bytes(b"no file of that kind")
+    with pytest.raises(ValueError, match=r"Expected us\.h5 to be a readable HDF5 file, but got"):
+        load_hdf5(tmp_path / "us.h5")
+
+
+def test_without_h5py_the_error_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "us.h5").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ImportError, match=r"Expected h5py to read HDF5, but got none; pip install 'physlayer\[hdf5\]'"):
+        load_hdf5(tmp_path / "us.h5")
+
+
+@pytest.mark.realdata
+def test_fetal_heads_have_their_published_counts_and_load_in_seconds():
+    data = os.environ.get("PHYSLAYER_DATA") or Path(__file__).parents[3] / "shared" / "data"
+    root = Path(data) / "fetal_head"
+    if not root.is_dir():
+        pytest.skip("the fetal heads are not here; set PHYSLAYER_DATA to the folder of fetal_head")
+    start = time.perf_counter()
+    found = load_folder(root)
+    assert time.perf_counter() - start < 60
+    assert found.images.shape == (800, 1, 54, 80) and len(set(found.groups)) == 666
+    assert float(found.images.min()) >= 0 and 0.9 < float(found.images.max()) <= 1
+    fractions = found.fractions()
+    assert float(fractions.min()) > 0 and float(fractions.max()) < 1
+    assert found.targets.mean(0).tolist() == pytest.approx([60.990, 49.618], abs=1e-2)
+    assert found.groups.tolist().count("063") == 2  # 063_2HC and 063_3HC
