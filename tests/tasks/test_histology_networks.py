@@ -66,8 +66,8 @@ def settled(name, size):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_shifted_reading_has_shifted_logits(name):
     """A shift by the stride of the deepest features, away from the border: no pixel is out of place."""
-    network, reading = settled(name, (96, 96)), torch.rand(1, 1, 96, 96)
-    before, after = network(reading)[..., 36:44, 28:36], network(reading.roll((8, 16), (2, 3)))[..., 44:52, 44:52]
+    network, reading = settled(name, (176, 176)), torch.rand(1, 1, 176, 176)
+    before, after = network(reading)[..., 80:88, 72:80], network(reading.roll((8, 16), (2, 3)))[..., 88:96, 88:96]
     assert before.std((2, 3)).min() > 0.05
     assert torch.allclose(before, after, atol=1e-4)
 
