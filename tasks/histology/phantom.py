@@ -1,11 +1,11 @@
 r"""Procedural glands in H&E-stained colon: images with masks, grouped by slide, nothing to download.
 
-A gland is a lumen, a ring of epithelium with nuclei along its outer rim, and pale goblet cells; around it lies
-stroma with spindle nuclei, lymphocytes and tears. No colour belongs to glands alone: lumen and tear are both clear,
-epithelium and stroma take up overlapping amounts of eosin, nuclei are on both sides. What tells a gland is how
-these are arranged. :mod:`tasks.histology.glands` draws it and
-:mod:`tasks.histology.tissue` makes an image of it. Split by ``groups``, or a network is tested
-on slides that it has learnt.
+A gland is a lumen, a ring of epithelium with nuclei along its outer rim, and pale goblet cells; some are cut beside
+the lumen, and parts of a rim do not show. Around it lies stroma with spindle nuclei, lymphocytes, tears and vessels.
+No colour belongs to glands alone: what tells them is how nuclei, epithelium and lumen are arranged. The best threshold
+of one channel has a Dice coefficient of 0.54, calling everything gland 0.53, a small U-Net on new slides 0.92 (64
+pixels, 400 images, 16 epochs, one seed). :mod:`tasks.histology.glands` draws the tissue, :mod:`tasks.histology.tissue`
+makes an image of it. Split by ``groups``, or a network is tested on slides that it has learnt.
 """
 
 from __future__ import annotations

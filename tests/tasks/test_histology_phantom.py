@@ -12,7 +12,7 @@ from tasks.histology.glands import FIELD, draw_gland, draw_glands
 from tasks.histology.phantom import make_phantom, pixel_area
 from tasks.histology.tissue import Field, Slide, band_noise, draw_slide, expose, nuclei, pixel_response, scatter
 
-GOLDEN = "2f9a0ac4c822523f5e403d98e07b014e6d46195e998cef8e40da3f1746c3e08f"
+GOLDEN = "bfcc9ab186a61d7ae56050a1df39bb376dd2822e366a033cbe6e0a35a4248861"
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_a_third_of_the_tissue_is_gland_in_every_slide(phantom):
 
 
 def test_no_threshold_of_one_channel_finds_the_glands(phantom):
-    """Best of red, green, blue, haematoxylin, eosin, both signs, fitted to the test itself: Dice 0.59; all: 0.53."""
+    """Best of red, green, blue, haematoxylin, eosin, both signs, fitted to the test itself: Dice 0.53; all: 0.52."""
     stains = unmix_density(optical_density(phantom.images), stain_vectors("haematoxylin", "eosin"))
     channels = torch.cat([phantom.images, stains], 1).numpy()
     masks = phantom.masks.numpy() == 1
@@ -82,12 +82,12 @@ def test_no_threshold_of_one_channel_finds_the_glands(phantom):
     for values in channels.swapaxes(0, 1):
         for threshold in np.quantile(values, np.linspace(0.05, 0.95, 19)):
             best = max(best, dice(values > threshold, masks), dice(values < threshold, masks))
-    assert best < 0.65
+    assert best < 0.6
     assert best > 2 * masks.mean() / (1 + masks.mean()) - 0.02  # calling all of it gland: the sweep did look
 
 
 def test_colour_and_smoothed_colour_together_do_not_find_the_glands(phantom):
-    """Least squares on colours and stains, their squares and three blurs, half of the slides held out."""
+    """Least squares on colours and stains, their squares, at three blurs, half of the slides held out: Dice 0.57."""
     stains = unmix_density(optical_density(phantom.images), stain_vectors("haematoxylin", "eosin"))
     channels = torch.cat([phantom.images, stains], 1).numpy()
     blurs = [channels] + [gaussian_filter(channels, (0, 0, width, width)) for width in (1, 3)]
@@ -97,7 +97,7 @@ def test_colour_and_smoothed_colour_together_do_not_find_the_glands(phantom):
     weight = np.linalg.lstsq(features[0, ::4], train[::4].astype(float), rcond=None)[0]
     guess = features[1] @ weight
     best = max(dice(guess > threshold, test) for threshold in np.linspace(0.1, 0.6, 11))
-    assert 0.55 < best < 0.8
+    assert 0.53 < best < 0.65
 
 
 def test_a_mask_covers_lumen_and_epithelium_without_holes():
@@ -110,6 +110,16 @@ def test_a_mask_covers_lumen_and_epithelium_without_holes():
         rows, columns = np.nonzero(outside == number)
         at_border = min(rows.min(), columns.min()) == 0 or max(rows.max(), columns.max()) == FIELD.samples - 1
         assert at_border or len(rows) < 400
+
+
+def test_a_vessel_and_a_tear_are_not_in_the_mask():
+    """What is as clear as glass occurs in and outside of glands."""
+    inside = outside = 0
+    for seed in range(12):
+        tissue, cover, _ = draw_glands(np.random.default_rng(seed), malignant=False)
+        clear = tissue.sum(0) < 0.1
+        inside, outside = inside + (clear & (cover > 0.9)).sum(), outside + (clear & (cover < 0.1)).sum()
+    assert 0.1 < inside / outside < 10
 
 
 def test_malignant_glands_are_more_ragged():
