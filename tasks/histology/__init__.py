@@ -1,0 +1,1 @@
+"""Glands in stained tissue: data and networks for their segmentation."""

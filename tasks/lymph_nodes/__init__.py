@@ -1,0 +1,1 @@
+"""Metastases in lymph nodes: patches of stained tissue with or without tumour in their centre."""
