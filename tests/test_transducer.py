@@ -85,12 +85,12 @@ def test_beam_of_a_window_has_its_width_null_side_lobe_and_efficiency(
 
 def test_focused_array_sees_a_point_as_wide_as_its_f_number_says():
     """F2.7: 0.886 λ F two-way at −6 dB, through the layer."""
-    array = TransducerArray(64, pitch_mm=0.125, pixel_mm=(0.2, 0.02), depth_mm=16.0, focus_mm=16.0, cycles=0.1)
+    array = TransducerArray(64, pitch_mm=0.125, pixel_mm=(0.2, 0.005), depth_mm=16.0, focus_mm=16.0, cycles=0.1)
     seen = array.double()(point(1, 401, 0, 200))[0, 0, 0].abs()
-    line = (torch.arange(401) - 200) * 0.02
+    line = (torch.arange(401) - 200) * 0.005
     inside = line[seen >= seen.max() / 2]
     f_number = 16.0 / (64 * 0.125)
-    assert float(inside.max() - inside.min()) == pytest.approx(0.886 * WAVELENGTH * f_number, abs=0.04)
+    assert float(inside.max() - inside.min()) == pytest.approx(0.886 * WAVELENGTH * f_number, abs=0.012)
 
 
 def test_grating_lobe_of_a_pitch_of_one_wavelength_is_as_strong_as_the_main_lobe():
@@ -135,7 +135,7 @@ def test_directivity_of_a_full_element_cancels_the_grating_lobe_of_its_pitch():
 def test_two_way_beam_is_the_product_of_the_one_way_beams():
     weights = torch.rand(16, generator=torch.Generator().manual_seed(0)).double()
     depth, offset = torch.tensor([9.0, 20.0]).double(), torch.linspace(-4, 4, 33).double()
-    kinds = {"pitch_mm": 0.2, "wavelength_mm": WAVELENGTH}
+    kinds = {"pitch_mm": 0.2, "wavelength_mm": WAVELENGTH, "element_width_mm": 0.15}
     ways = {
         r: lateral_spread(weights, depth, offset, focus_mm=14.0, receive=r, **kinds)
         for r in ("none", "fixed", "dynamic")
