@@ -46,8 +46,11 @@ class Problem(Protocol):
     def metrics(self, outputs: Tensor, targets: Tensor, groups: np.ndarray) -> dict:
         """All metrics, of one set of outputs ``(N, …)`` or of several exposures ``(D, N, …)``."""
 
-    def answers(self, outputs: Tensor) -> list | None:
+    def answers(self, outputs: Tensor, targets: Tensor) -> list | None:
         """What is recorded of every image, or ``None``."""
+
+    def truth(self, targets: Tensor) -> list:
+        """What the answers should be."""
 
     def constant(self, targets: Tensor) -> float:
         """Score of the best answer that does not look at the image."""
@@ -115,8 +118,11 @@ class Classification:
         found = classification_metrics(targets.numpy(), probabilities, class_names=self.class_names)
         return found | {"source_accuracy": group_macro_accuracy(targets.numpy(), probabilities, groups)}
 
-    def answers(self, outputs: Tensor) -> list[int]:
+    def answers(self, outputs: Tensor, targets: Tensor) -> list[int]:
         return outputs.argmax(1).tolist()
+
+    def truth(self, targets: Tensor) -> list[int]:
+        return targets.tolist()
 
     def constant(self, targets: Tensor) -> float:
         """One class for all, where all are equally frequent."""
@@ -129,14 +135,17 @@ class Classification:
 class Regression:
     r"""Numbers with a unit, such as two diameters: smooth absolute error of standardised numbers.
 
-    .. math:: \hat y = \mu + \sigma z, \qquad L = \mathrm{Huber}\Bigl(z - \frac{y - \mu}{\sigma}\Bigr)
+    .. math:: \hat y = s\,(\mu + \sigma z), \qquad L = \mathrm{Huber}\Bigl(z - \frac{y/s - \mu}{\sigma}\Bigr)
 
-    The score of an image is its absolute error, the mean over the numbers.
+    The score of an image is its absolute error, the mean over the numbers. :math:`s` is 1; or, ``scaled``, a size that
+    the image says nothing of, such as that of a pixel: the network then learns what it can see, :math:`y/s`, and is
+    judged in the unit.
 
     Args:
-        names: of the numbers. unit: of them all. mean, deviation: :math:`\mu, \sigma` of the training targets, in the
-            unit, so that the network starts near the mean and all numbers weigh the same. tolerance: an error below it
-            counts as right in ``within_tolerance``, in the unit.
+        names: of the K numbers. unit: of them all. mean, deviation: :math:`\mu, \sigma` of the training targets, so
+            that the network starts near the mean and all numbers weigh the same. tolerance: an error below it counts as
+            right in ``within_tolerance``, in the unit.
+        scaled: targets are ``(N, 2K)``: the numbers :math:`y/s` and, behind them, :math:`s` in the unit.
 
     Example:
         >>> eye = Regression(("length",), "mm", mean=(23.5,), deviation=(1.0,), tolerance=0.5)
@@ -154,6 +163,7 @@ class Regression:
         mean: tuple[float, ...],
         deviation: tuple[float, ...],
         tolerance: float,
+        scaled: bool = False,
     ):
         if not len(names) == len(mean) == len(deviation) or not names:
             raise ValueError(f"Expected one mean and deviation for each of {names}, but got {mean} and {deviation}.")
@@ -163,28 +173,26 @@ class Regression:
             raise ValueError(f"Expected tolerance to be above 0 {unit}, but got {tolerance}.")
         self.names, self.unit, self.tolerance = tuple(names), unit, float(tolerance)
         self.mean, self.deviation = tuple(map(float, mean)), tuple(map(float, deviation))
-        self.outputs, self.label = len(self.names), f"mean absolute error / {unit}"
+        self.outputs, self.label, self.scaled = len(self.names), f"mean absolute error / {unit}", bool(scaled)
 
     @classmethod
-    def of(cls, targets: Tensor, names: tuple[str, ...], unit: str, *, tolerance: float) -> Regression:
-        """With the mean and the deviation of these targets, ``(N, K)``."""
-        values = targets.double()
-        return cls(
-            names,
-            unit,
-            mean=tuple(values.mean(0).tolist()),
-            deviation=tuple(values.std(0).tolist()),
-            tolerance=tolerance,
-        )
+    def of(
+        cls, targets: Tensor, names: tuple[str, ...], unit: str, *, tolerance: float, scaled: bool = False
+    ) -> Regression:
+        """With the mean and the deviation of these targets, ``(N, K)`` or, scaled, ``(N, 2K)``."""
+        seen = targets[:, : len(names)].double()
+        mean, deviation = (tuple(part.tolist()) for part in (seen.mean(0), seen.std(0)))
+        return cls(names, unit, mean=mean, deviation=deviation, tolerance=tolerance, scaled=scaled)
 
     def check(self, targets: Tensor, images: Tensor) -> None:
         """
         Raises:
             ValueError: if targets are no finite numbers of this count.
         """
-        if not targets.is_floating_point() or targets.ndim != 2 or targets.shape[1] != self.outputs:
+        columns = self.outputs * (1 + self.scaled)
+        if not targets.is_floating_point() or targets.ndim != 2 or targets.shape[1] != columns:
             raise ValueError(
-                f"Expected targets of a regression to be floating, (N, {self.outputs}), but got {targets.dtype} of "
+                f"Expected targets of a regression to be floating, (N, {columns}), but got {targets.dtype} of "
                 f"shape {tuple(targets.shape)}."
             )
         if not bool(torch.isfinite(targets).all()):
@@ -193,32 +201,43 @@ class Regression:
                 f"Expected finite targets, but got {len(bad)} images without, first {int(bad[0])}; leave them out."
             )
 
-    def predicted(self, outputs: Tensor) -> Tensor:
-        """The numbers, in the unit."""
-        return outputs * outputs.new_tensor(self.deviation) + outputs.new_tensor(self.mean)
+    def scale(self, targets: Tensor) -> Tensor:
+        """:math:`s` of every number, in the unit."""
+        return targets[:, self.outputs :] if self.scaled else torch.ones_like(targets)
+
+    def true(self, targets: Tensor) -> Tensor:
+        """The numbers that should be found, in the unit."""
+        return targets[:, : self.outputs] * self.scale(targets)
+
+    def predicted(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The numbers that were found, in the unit; of the targets only the scale is read."""
+        return (outputs * outputs.new_tensor(self.deviation) + outputs.new_tensor(self.mean)) * self.scale(targets)
 
     def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        wanted = (targets - targets.new_tensor(self.mean)) / targets.new_tensor(self.deviation)
+        seen = targets[:, : self.outputs]
+        wanted = (seen - seen.new_tensor(self.mean)) / seen.new_tensor(self.deviation)
         return F.smooth_l1_loss(outputs, wanted.to(outputs.dtype), beta=0.5)
 
     def score_images(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return (self.predicted(outputs.double()) - targets.double()).abs().mean(1)
+        targets = targets.double()
+        return (self.predicted(outputs.double(), targets) - self.true(targets)).abs().mean(1)
 
     def metrics(self, outputs: Tensor, targets: Tensor, groups: np.ndarray) -> dict:
         from physlayer.regression_metrics import regression_metrics
 
-        outputs, targets, groups = _all_exposures(outputs, targets, groups, 2)
-        predicted = self.predicted(outputs.double()).numpy()
-        return regression_metrics(
-            targets.double().numpy(), predicted, groups, names=self.names, tolerance=self.tolerance
-        )
+        outputs, targets, groups = _all_exposures(outputs, targets.double(), groups, 2)
+        truth, predicted = self.true(targets).numpy(), self.predicted(outputs.double(), targets).numpy()
+        return regression_metrics(truth, predicted, groups, names=self.names, tolerance=self.tolerance)
 
-    def answers(self, outputs: Tensor) -> list[list[float]]:
-        return self.predicted(outputs.double()).tolist()
+    def answers(self, outputs: Tensor, targets: Tensor) -> list[list[float]]:
+        return self.predicted(outputs.double(), targets.double()).tolist()
+
+    def truth(self, targets: Tensor) -> list[list[float]]:
+        return self.true(targets.double()).tolist()
 
     def constant(self, targets: Tensor) -> float:
-        """The mean of the training targets for every image."""
-        return float((targets.double() - torch.tensor(self.mean, dtype=torch.float64)).abs().mean())
+        """The mean of the training targets for every image, times its scale."""
+        return float(self.score_images(torch.zeros(len(targets), self.outputs), targets).mean())
 
     def describe(self) -> dict:
         return _described(self) | {"names": list(self.names), "tolerance": self.tolerance}
@@ -288,9 +307,13 @@ class Segmentation:
         outputs, targets, groups = _all_exposures(outputs, targets, groups, 4)
         return segmentation_metrics(targets.numpy(), self.masks(outputs, targets), groups)
 
-    def answers(self, outputs: Tensor) -> None:
-        """Masks are large: the scores say what tables need, and the report predicts again what it shows."""
+    def answers(self, outputs: Tensor, targets: Tensor) -> None:
+        """Masks are large: the scores say what tables need, and the report has the outputs."""
         return None
+
+    def truth(self, targets: Tensor) -> list[int]:
+        """Nothing: masks stay in the data."""
+        return [0] * len(targets)
 
     def constant(self, targets: Tensor) -> float:
         """The object everywhere."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from physlayer.data import TaskData
 from physlayer.training import Recipe
 
-__all__ = ["Options", "Task", "get_task", "task_names"]
+__all__ = ["Options", "Task", "get_task", "refuse", "task_names"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,23 @@ class Task(Protocol):
 
     def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Random changes of the scene, before any physical layer, and of a mask with it."""
+
+
+def refuse(options: Options, task: str, **reasons: str) -> None:
+    """Refuse options that a task does not understand: ``refuse(options, "digits", groups="…")``.
+
+    Raises:
+        ValueError: naming the option and the reason.
+
+    Example:
+        >>> refuse(Options(width=5), "mine", width="the files have their own size")
+        Traceback (most recent call last):
+        ...
+        ValueError: Expected no --width for mine, but got 5; the files have their own size.
+    """
+    for name, reason in reasons.items():
+        if (value := getattr(options, name)) is not None:
+            raise ValueError(f"Expected no --{name} for {task}, but got {value!r}; {reason}.")
 
 
 def task_names() -> tuple[str, ...]:

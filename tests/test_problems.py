@@ -39,12 +39,24 @@ def test_overlaps_are_those_of_scikit_learn_and_two_empty_masks_agree():
 
 def test_error_of_an_image_is_the_mean_over_its_numbers_in_their_unit():
     outputs, targets = torch.tensor([[0.5, -1.0], [0.0, 0.0]]), torch.tensor([[24.0, 23.5], [20.0, 23.0]])
-    assert EYE.predicted(outputs).tolist() == [[25.0, 22.0], [24.0, 23.0]]
+    assert EYE.predicted(outputs, targets).tolist() == [[25.0, 22.0], [24.0, 23.0]]
     assert EYE.score_images(outputs, targets).tolist() == [1.25, 2.0]
     found = EYE.metrics(outputs, targets, np.array(["a", "b"]))
-    assert found["mean_absolute_error"] == mean_absolute_error(targets, EYE.predicted(outputs)) == 1.625
+    assert found["mean_absolute_error"] == mean_absolute_error(targets, EYE.predicted(outputs, targets)) == 1.625
     assert found["within_tolerance"] == 0.25 and found["numbers"]["horizontal"]["bias"] == 2.5
     assert found["numbers"]["vertical"]["relative_error"] == pytest.approx(0.75 / 23.25)
+
+
+def test_size_that_an_image_does_not_show_scales_what_was_seen_and_teaches_nothing():
+    """A head across half a picture of 200 mm and of 100 mm looks the same: one loss, errors in mm."""
+    head = Regression(("width",), "mm", mean=(0.4,), deviation=(0.1,), tolerance=5.0, scaled=True)
+    outputs, targets = torch.zeros(2, 1), torch.tensor([[0.5, 200.0], [0.5, 100.0]])
+    assert torch.allclose(head.score_images(outputs, targets), torch.tensor([20.0, 10.0]).double())
+    assert float(head.loss(outputs[:1], targets[:1])) == float(head.loss(outputs[1:], targets[1:]))
+    assert np.allclose(head.truth(targets), [[100], [50]]) and np.allclose(head.answers(outputs, targets), [[80], [40]])
+    assert head.constant(targets) == pytest.approx(15)
+    seen = torch.tensor([[0.3, 1.0], [0.5, 9.0]])
+    assert Regression.of(seen, ("width",), "mm", tolerance=1.0, scaled=True).mean == pytest.approx((0.4,))
 
 
 def test_every_source_weighs_the_same_in_its_own_mean():

@@ -122,7 +122,7 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
         test_set["notes"].insert(0, "SMOKE RUN (--fast): few images, few epochs; the numbers mean little.")
     title = args.task + (", embedded" if args.data is None else f", folder {Path(args.data).resolve().name}")
     test_set["title"] = title + (", SMOKE RUN" if args.fast else "")
-    test_set |= {"targets": known_answers(data), "groups": data.test.groups.tolist()}
+    test_set |= {"targets": data.problem.truth(data.test.targets), "groups": data.test.groups.tolist()}
     test_set["straddling"] = sorted(set(data.test.groups.tolist()) & set(data.pool.groups.tolist()))
     if looked := other_looks(out, runs):
         test_set["notes"].append(looked)
@@ -228,8 +228,3 @@ def check_counts(args: argparse.Namespace) -> None:
 def described(data: TaskData) -> dict:
     """The problem, with the score of an answer that does not look at the image."""
     return data.problem.describe() | {"constant": data.problem.constant(data.test.targets)}
-
-
-def known_answers(data: TaskData) -> list:
-    """Targets of the test images; masks are too large for this and stay in the data."""
-    return [0] * len(data.test) if data.problem.kind == "segmentation" else data.test.targets.tolist()

@@ -169,7 +169,7 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         scenes = scenes_of(splits["test"], recipe.linear, MEASURED_SCENES).to(settings["device"])
         with torch.inference_mode():
             metrics["test"] |= sweep.measure(camera_of(model).eval(), scenes)
-    answers = problem.answers(predicted["test"][0])
+    answers = problem.answers(predicted["test"][0], splits["test"].targets)
     known = {} if answers is None else {"predictions": {"test": answers}}
     if len(predicted["test"]) > 1 or problem.kind != "classification":
         # every exposure is judged by itself: to average outputs would be a camera with as many times the photons

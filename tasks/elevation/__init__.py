@@ -1,1 +1,93 @@
-"""Classes of heat flow from patches of elevation, of which the trend was removed."""
+"""How much heat flows out of the sea floor? Four classes from detrended elevation: an embedded phantom, or HDF5.
+
+Scenes are heights, not light: 0.5 is on the trend, and one scale holds for all patches, so that a converter's codes
+mean metres (:mod:`tasks.elevation.scale`).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from physlayer.data import ImageSet, TaskData, fingerprint
+from physlayer.splits import group_split
+from physlayer.training import Recipe
+from tasks.augmentation import mirror, quarter_turn
+from tasks.base import Options, refuse
+from tasks.elevation.scale import CLASS_NAMES, normalise_elevation
+from tasks.networks import build_network
+
+__all__ = ["TASK", "Elevation"]
+
+SIZE = 50  # pixels of the phantom; files have 200
+POOL, TEST = 800, 400
+FAST_POOL, FAST_TEST = 240, 120
+POOL_SEED, TEST_SEED = 1, 2  # two seeds share no region
+TEST_FRACTION, SPLIT_SEED = 0.25, 222  # of a file, the same for everybody
+
+
+class Elevation:
+    """The task: a phantom by default, an HDF5 file with ``data``."""
+
+    name = "elevation"
+
+    def load(self, options: Options) -> TaskData:
+        """Data for ``options``; a width makes larger pixels by averaging.
+
+        Raises:
+            ValueError: if sources are given apart from the file, or the width is not between 16 and that of the file.
+                As the loader.
+        """
+        refuse(options, self.name, groups="the array /groups of the file names the regions")
+        if options.data is None:
+            from tasks.elevation.phantom import make_phantom
+
+            size, sets = SIZE if options.width is None else options.width, []
+            for patches, seed in (
+                (FAST_POOL if options.fast else POOL, POOL_SEED),
+                (FAST_TEST if options.fast else TEST, TEST_SEED),
+            ):
+                made = make_phantom(patches, seed=seed, size=size)
+                images = torch.from_numpy(normalise_elevation(made.elevation_m.numpy()))
+                sets.append(ImageSet(images, made.targets, made.groups, "linear"))
+            notes = (f"Embedded phantom of terrain, {size}×{size} pixels; sources are regions.",)
+        else:
+            from tasks.elevation.loaders import load_hdf5
+
+            patches, notes = load_hdf5(options.data)
+            images = patches.images
+            if options.width is not None:
+                if not 16 <= options.width <= images.shape[3]:
+                    raise ValueError(f"Expected --width to be 16 to {images.shape[3]} pixels, but got {options.width}.")
+                height = round(options.width * images.shape[2] / images.shape[3])
+                images = F.adaptive_avg_pool2d(images, (height, options.width))
+            whole = ImageSet(images, patches.targets, patches.groups, "linear")
+            split = group_split(whole.targets, whole.group_codes, TEST_FRACTION, SPLIT_SEED, class_names=CLASS_NAMES)
+            sets = [whole.subset(part) for part in split]
+            notes = (f"A fixed {TEST_FRACTION:.0%} of the sources is the test set.", *notes)
+        parts = [part for side in sets for part in (side.images, side.targets, side.groups, side.encoding)]
+        return TaskData(self.name, CLASS_NAMES, *sets, fingerprint(*parts), tuple(notes))
+
+    def network(self, name: str, shape: tuple[int, int, int], outputs: int) -> nn.Module:
+        """A fresh network by name."""
+        return build_network(name, shape, outputs)
+
+    def default_network(self, options: Options) -> str:
+        return "small"
+
+    def recipe(self, options: Options) -> Recipe:
+        """Every class as often as the others, whatever the file holds."""
+        if options.data is not None:
+            return Recipe(epochs=4 if options.fast else 60, lr=5e-3, batch_size=16, images_per_class=40)
+        return Recipe(epochs=6 if options.fast else 24, lr=5e-3)
+
+    def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """All eight ways to look down at terrain; heights stay."""
+        images, targets = mirror(images, targets, generator)
+        if images.shape[2] == images.shape[3]:
+            images, targets = quarter_turn(images, targets, generator)
+        return images, targets
+
+
+TASK = Elevation()

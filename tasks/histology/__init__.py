@@ -1,1 +1,84 @@
-"""Glands in stained tissue: data and networks for their segmentation."""
+"""Which pixels belong to a gland? An embedded phantom of H&E-stained colon, or the Warwick glands from a folder.
+
+Real: the reduced Warwick-QU set (GlaS, MICCAI 2015; K. Sirinukunwattana et al. 2017, doi:10.1016/j.media.2016.08.008),
+128×128 pixels, two stain channels, its official split.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from physlayer.data import ImageSet, TaskData, fingerprint
+from physlayer.problems import Segmentation
+from physlayer.training import Recipe
+from tasks.augmentation import lamp, mirror, quarter_turn
+from tasks.base import Options, refuse
+
+__all__ = ["TASK", "Histology"]
+
+SIZE = 64  # pixels of the phantom
+POOL, TEST = 400, 150
+FAST_POOL, FAST_TEST = 100, 50
+POOL_SEED, TEST_SEED = 1, 2  # two seeds share no slide
+
+
+class Histology:
+    """The task: a phantom by default, Warwick's folder with ``data``."""
+
+    name = "histology"
+
+    def load(self, options: Options) -> TaskData:
+        """Data for ``options``.
+
+        Raises:
+            ValueError: if sources are given, or a width with a folder. As the loader of the folder.
+        """
+        refuse(options, self.name, groups="every image of the set is its own source")
+        if options.data is None:
+            from tasks.histology.phantom import make_phantom
+
+            size, sets = SIZE if options.width is None else options.width, []
+            for images, seed in (
+                (FAST_POOL if options.fast else POOL, POOL_SEED),
+                (FAST_TEST if options.fast else TEST, TEST_SEED),
+            ):
+                made = make_phantom(images, seed=seed, size=size)
+                sets.append(ImageSet(made.images, made.masks, made.groups, "linear"))
+            notes = (
+                f"Embedded phantom of H&E-stained glands, {size}×{size} pixels, linear light; sources are slides.",
+            )
+        else:
+            from tasks.histology.warwick import load_folder
+
+            refuse(options, self.name, width="the files have their own size")
+            train, test, encoding, notes = load_folder(options.data)
+            sets = [ImageSet(part.images, part.masks, part.groups, encoding) for part in (train, test)]
+        parts = [part for side in sets for part in (side.images, side.targets, side.groups, side.encoding)]
+        return TaskData(self.name, Segmentation(("stroma", "gland")), *sets, fingerprint(*parts), tuple(notes))
+
+    def network(self, name: str, shape: tuple[int, int, int], outputs: int) -> nn.Module:
+        """A fresh network by name, for readings ``(C, H, W)``; the problem brings its maps to the size of the mask."""
+        from tasks.histology.networks import build_network
+
+        return build_network(name, shape, outputs)
+
+    def default_network(self, options: Options) -> str:
+        """The small U-Net: the course's encoder is faster and blurs the outlines."""
+        return "unet"
+
+    def recipe(self, options: Options) -> Recipe:
+        """Few images, seen often."""
+        if options.data is not None:
+            return Recipe(epochs=4 if options.fast else 80, lr=5e-3, batch_size=8)
+        return Recipe(epochs=4 if options.fast else 20, lr=5e-3, batch_size=16)
+
+    def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """All eight ways to look at tissue, and a small change of the lamp."""
+        images, targets = mirror(images, targets, generator)
+        if images.shape[2] == images.shape[3]:
+            images, targets = quarter_turn(images, targets, generator)
+        return lamp(images, generator), targets
+
+
+TASK = Histology()

@@ -1,1 +1,102 @@
-"""Metastases in lymph nodes: patches of stained tissue with or without tumour in their centre."""
+"""Is there tumour in the middle of a patch? An embedded phantom of lymph nodes, or PatchCamelyon from its files.
+
+Real: PatchCamelyon (B. S. Veeling et al. 2018, arXiv:1806.03962), 96×96 RGB, in HDF5 with its official split; or a
+folder of images with a table ``id,label`` as Kaggle has them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from physlayer.data import ImageSet, TaskData, fingerprint
+from physlayer.splits import group_split
+from physlayer.training import Recipe
+from tasks.augmentation import lamp, mirror, quarter_turn
+from tasks.base import Options, refuse
+from tasks.networks import build_network
+
+__all__ = ["TASK", "LymphNodes"]
+
+CLASSES = ("normal", "tumour")
+SIZE = 48  # pixels of the phantom
+POOL, TEST = 800, 400
+FAST_POOL, FAST_TEST = 200, 100
+POOL_SEED, TEST_SEED = 1, 2  # two seeds share no slide
+TEST_FRACTION, SPLIT_SEED = 0.25, 2018  # of a folder without a split, the same for everybody
+LIMIT = 8000  # real patches per split that are drawn: all would need 7 GB
+
+
+class LymphNodes:
+    """The task: a phantom by default, PatchCamelyon's files or a folder with ``data``."""
+
+    name = "lymph_nodes"
+
+    def load(self, options: Options) -> TaskData:
+        """Data for ``options``.
+
+        Raises:
+            ValueError: if sources are given apart from the files, or a width with a folder. As the loaders.
+        """
+        refuse(options, self.name, groups="the files or a column of their table name the slides")
+        if options.data is None:
+            pool, test, notes = self._phantom(options)
+        else:
+            refuse(options, self.name, width="the files have their own size")
+            pool, test, notes = self._real(options)
+        parts = [part for side in (pool, test) for part in (side.images, side.targets, side.groups, side.encoding)]
+        return TaskData(self.name, CLASSES, pool, test, fingerprint(*parts), notes)
+
+    def _phantom(self, options: Options) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
+        from tasks.lymph_nodes.phantom import make_phantom
+
+        size, sets = SIZE if options.width is None else options.width, []
+        for images, seed in (
+            (FAST_POOL if options.fast else POOL, POOL_SEED),
+            (FAST_TEST if options.fast else TEST, TEST_SEED),
+        ):
+            made = make_phantom(images, seed=seed, size=size)
+            sets.append(ImageSet(made.images, made.targets, made.groups, "linear"))
+        note = f"Embedded phantom of lymph nodes, {size}×{size} pixels, linear light; sources are slides."
+        return *sets, (note,)
+
+    def _real(self, options: Options) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
+        from tasks.lymph_nodes.loaders import PREFIX, load_image_folder, load_patch_camelyon
+
+        if any(Path(options.data).glob(f"{PREFIX}*")):
+            found, notes = load_patch_camelyon(options.data, limit=LIMIT)
+            sets = [ImageSet(*found[split], "srgb") for split in ("train", "test")]
+            return *sets, (f"At most {LIMIT} patches of each split; the official validation split is not used.", *notes)
+        patches, notes = load_image_folder(options.data, limit=2 * LIMIT)
+        whole = ImageSet(*patches, "srgb")
+        pool, test = group_split(whole.targets, whole.group_codes, TEST_FRACTION, SPLIT_SEED, class_names=CLASSES)
+        return (
+            whole.subset(pool),
+            whole.subset(test),
+            (f"A fixed {TEST_FRACTION:.0%} of the sources is the test set.", *notes),
+        )
+
+    def network(self, name: str, shape: tuple[int, int, int], outputs: int) -> nn.Module:
+        """A fresh network by name; ``large`` has two convolutions per block."""
+        return build_network(name, shape, outputs)
+
+    def default_network(self, options: Options) -> str:
+        return "small" if options.data is None else "large"
+
+    def recipe(self, options: Options) -> Recipe:
+        """Weight decay is the L2 of the class projects."""
+        if options.data is not None:
+            return Recipe(epochs=2 if options.fast else 10, weight_decay=1e-3)
+        return Recipe(epochs=6 if options.fast else 24, lr=5e-3, weight_decay=1e-3)
+
+    def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """All eight ways to look at tissue, and a small change of the lamp; the middle stays the middle."""
+        images, targets = mirror(images, targets, generator)
+        if images.shape[2] == images.shape[3]:
+            images, targets = quarter_turn(images, targets, generator)
+        return lamp(images, generator), targets
+
+
+TASK = LymphNodes()
