@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +11,7 @@ from torch import Tensor, nn
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.training import Recipe
 from tasks.base import Options
+from tasks.cache import cached
 from tasks.networks import build_network
 
 __all__ = ["TASK", "BloodCells"]
@@ -99,31 +96,12 @@ def cached_phantom(images: int, seed: int, size: int) -> ImageSet:
     """The phantom as an image set, kept in the cache folder because rendering takes longer than reading."""
     from tasks.blood_cells import phantom, phantom_cells, phantom_shapes
 
-    sources = b"".join(Path(module.__file__).read_bytes() for module in (phantom, phantom_cells, phantom_shapes))
-    key = hashlib.sha256(sources + f"{images} {seed} {size}".encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "physlayer"
-    path = cache / f"blood_phantom_{key}.npz"
-    if path.exists():
-        try:
-            with open(path, "rb") as file, np.load(file) as stored:
-                return _image_set(stored["images"], stored["targets"], stored["groups"])
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            EOFError,
-            zipfile.BadZipFile,
-        ):  # a cache that was cut short: render again
-            path.unlink(missing_ok=True)
-    made = phantom.make_phantom(images, seed=seed, size=size, jobs=min(2, os.cpu_count() or 1))
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=cache, suffix=".npz", delete=False) as file:
-            np.savez(file, images=made.images.astype(np.float16), targets=made.targets, groups=made.groups)
-        Path(file.name).replace(path)
-    except OSError:
-        pass  # no place for a cache is no reason to stop
-    return _image_set(made.images.astype(np.float16), made.targets, made.groups)
+    def make() -> dict[str, np.ndarray]:
+        made = phantom.make_phantom(images, seed=seed, size=size, jobs=min(2, os.cpu_count() or 1))
+        return {"images": made.images.astype(np.float16), "targets": made.targets, "groups": made.groups}
+
+    stored = cached("blood_phantom", (phantom, phantom_cells, phantom_shapes), f"{images} {seed} {size}", make)
+    return _image_set(stored["images"], stored["targets"], stored["groups"])
 
 
 def _image_set(images: np.ndarray, targets: np.ndarray, groups: np.ndarray) -> ImageSet:

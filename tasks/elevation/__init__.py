@@ -15,7 +15,8 @@ from physlayer.splits import group_split
 from physlayer.training import Recipe
 from tasks.augmentation import mirror, quarter_turn
 from tasks.base import Options, refuse
-from tasks.elevation.scale import CLASS_NAMES, normalise_elevation
+from tasks.cache import cached
+from tasks.elevation.scale import CLASS_NAMES
 from tasks.networks import build_network
 
 __all__ = ["TASK", "Elevation"]
@@ -41,16 +42,22 @@ class Elevation:
         """
         refuse(options, self.name, groups="the array /groups of the file names the regions")
         if options.data is None:
-            from tasks.elevation.phantom import make_phantom
+            from tasks.elevation import phantom, scale
 
             size, sets = SIZE if options.width is None else options.width, []
             for patches, seed in (
                 (FAST_POOL if options.fast else POOL, POOL_SEED),
                 (FAST_TEST if options.fast else TEST, TEST_SEED),
             ):
-                made = make_phantom(patches, seed=seed, size=size)
-                images = torch.from_numpy(normalise_elevation(made.elevation_m.numpy()))
-                sets.append(ImageSet(images, made.targets, made.groups, "linear"))
+
+                def make(patches: int = patches, seed: int = seed) -> dict:
+                    made = phantom.make_phantom(patches, seed=seed, size=size)
+                    images = scale.normalise_elevation(made.elevation_m.numpy())
+                    return {"images": images, "targets": made.targets, "groups": made.groups}
+
+                made = cached("terrain_phantom", (phantom, scale), f"{patches} {seed} {size}", make)
+                tensors = (torch.from_numpy(made[name]) for name in ("images", "targets"))
+                sets.append(ImageSet(*tensors, made["groups"], "linear"))
             notes = (f"Embedded phantom of terrain, {size}×{size} pixels; sources are regions.",)
         else:
             from tasks.elevation.loaders import load_hdf5

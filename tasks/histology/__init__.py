@@ -14,6 +14,7 @@ from physlayer.problems import Segmentation
 from physlayer.training import Recipe
 from tasks.augmentation import lamp, mirror, quarter_turn
 from tasks.base import Options, refuse
+from tasks.cache import cached
 
 __all__ = ["TASK", "Histology"]
 
@@ -36,15 +37,21 @@ class Histology:
         """
         refuse(options, self.name, groups="every image of the set is its own source")
         if options.data is None:
-            from tasks.histology.phantom import make_phantom
+            from tasks.histology import glands, phantom, tissue
 
             size, sets = SIZE if options.width is None else options.width, []
             for images, seed in (
                 (FAST_POOL if options.fast else POOL, POOL_SEED),
                 (FAST_TEST if options.fast else TEST, TEST_SEED),
             ):
-                made = make_phantom(images, seed=seed, size=size)
-                sets.append(ImageSet(made.images, made.masks, made.groups, "linear"))
+
+                def make(images: int = images, seed: int = seed) -> dict:
+                    made = phantom.make_phantom(images, seed=seed, size=size)
+                    return {"images": made.images, "masks": made.masks, "groups": made.groups}
+
+                made = cached("gland_phantom", (glands, phantom, tissue), f"{images} {seed} {size}", make)
+                tensors = (torch.from_numpy(made[name]) for name in ("images", "masks"))
+                sets.append(ImageSet(*tensors, made["groups"], "linear"))
             notes = (
                 f"Embedded phantom of H&E-stained glands, {size}×{size} pixels, linear light; sources are slides.",
             )

@@ -16,6 +16,7 @@ from physlayer.splits import group_split
 from physlayer.training import Recipe
 from tasks.augmentation import lamp, mirror, quarter_turn
 from tasks.base import Options, refuse
+from tasks.cache import cached
 from tasks.networks import build_network
 
 __all__ = ["TASK", "LymphNodes"]
@@ -50,15 +51,22 @@ class LymphNodes:
         return TaskData(self.name, CLASSES, pool, test, fingerprint(*parts), notes)
 
     def _phantom(self, options: Options) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
-        from tasks.lymph_nodes.phantom import make_phantom
+        from tasks.histology import tissue
+        from tasks.lymph_nodes import phantom
 
         size, sets = SIZE if options.width is None else options.width, []
         for images, seed in (
             (FAST_POOL if options.fast else POOL, POOL_SEED),
             (FAST_TEST if options.fast else TEST, TEST_SEED),
         ):
-            made = make_phantom(images, seed=seed, size=size)
-            sets.append(ImageSet(made.images, made.targets, made.groups, "linear"))
+
+            def make(images: int = images, seed: int = seed) -> dict:
+                made = phantom.make_phantom(images, seed=seed, size=size)
+                return {"images": made.images, "targets": made.targets, "groups": made.groups}
+
+            made = cached("node_phantom", (phantom, tissue), f"{images} {seed} {size}", make)
+            tensors = (torch.from_numpy(made[name]) for name in ("images", "targets"))
+            sets.append(ImageSet(*tensors, made["groups"], "linear"))
         note = f"Embedded phantom of lymph nodes, {size}×{size} pixels, linear light; sources are slides."
         return *sets, (note,)
 
