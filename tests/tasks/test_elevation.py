@@ -10,7 +10,7 @@ from tasks.elevation.loaders import data_share, load_hdf5
 from tasks.elevation.phantom import detrend, draw_terrain, heat_flow, make_phantom
 from tasks.elevation.scale import CLASS_NAMES, EDGES, heat_flow_classes, normalise_elevation
 
-GOLDEN = "79811a1cfc29318d607f74389c53ebc78b435d8b086d2087c91d7915da809c08"
+GOLDEN = "53cb47daccadd13f1f094d094e782ccf513e3a0423d930c0205308689276be46"
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,8 @@ def phantom():
 
 
 def test_three_patches_are_the_ones_that_were_published():
-    # steps of 16 m: the last digit of a processor's exp moves no code, any change of the recipe moves many
-    codes = np.rint(make_phantom(3, seed=2024, size=50).elevation_m.numpy() / 16).astype(np.int16)
+    # steps of 4 m: the last digit of a processor's exp moves no code, any change of the recipe moves many
+    codes = np.rint(make_phantom(3, seed=2024, size=50).elevation_m.numpy() / 4).astype(np.int16)
     assert hashlib.sha256(codes.tobytes()).hexdigest() == GOLDEN
 
 
@@ -49,7 +49,7 @@ def test_shapes_kinds_and_ranges(phantom):
     assert phantom.elevation_m.shape == (80, 1, 100, 100) and phantom.elevation_m.dtype == torch.float32
     assert phantom.targets.dtype == torch.int64 and phantom.groups.dtype.kind == "U"
     assert len(set(phantom.groups)) == 8 and len(CLASS_NAMES) == 4
-    assert 1000 < phantom.elevation_m.abs().max() < 2600
+    assert 200 < phantom.elevation_m.abs().max() < 2600
     assert np.array_equal(heat_flow_classes(phantom.heat_flow.numpy()), phantom.targets)
 
 
@@ -72,7 +72,9 @@ def test_height_of_the_hills_does_not_tell_the_class(phantom):
 
 def test_patches_of_a_region_share_the_height_of_their_hills(phantom):
     spread = phantom.elevation_m.std((1, 2, 3)).reshape(8, 10)
-    assert spread.std(1).mean() < 0.5 * spread.mean(1).std()
+    usual = spread.median(1, keepdim=True).values  # a few patches have a range front too
+    assert ((spread / usual - 1).abs() < 0.1).float().mean() > 0.6
+    assert usual.max() > 1.5 * usual.min()
 
 
 def test_a_patch_has_no_trend(phantom):
@@ -108,7 +110,9 @@ def test_heat_flow_meets_the_edges_of_the_classes():
     assert (heat_flow(scarps, np.zeros(3), np.full(3, -300.0)) < EDGES).all()
 
 
-@pytest.mark.parametrize("wrong", [dict(patches=0), dict(size=60), dict(size=10), dict(seed=-1)])
+@pytest.mark.parametrize(
+    "wrong", [dict(patches=0), dict(size=60), dict(size=10), dict(seed=-1), dict(hills_m=(9.0, 3.0))]
+)
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match="Expected"):
         make_phantom(**dict(patches=1, seed=0) | wrong)
