@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 __all__ = ["NETWORKS", "ConvolutionalNetwork", "Perceptron", "build_network"]
 
@@ -61,7 +62,7 @@ class ConvolutionalNetwork(nn.Module):
                 ]
                 channels = width
             if not strided:
-                layers.append(nn.MaxPool2d(2))
+                layers.append(Halve())
         self.features = nn.Sequential(*layers)
         self.maxima = maxima
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels * (1 + maxima), classes))
@@ -73,6 +74,18 @@ class ConvolutionalNetwork(nn.Module):
         if self.maxima:
             pooled = torch.cat([pooled, features.amax((2, 3))], 1)
         return self.classifier(pooled)
+
+
+class Halve(nn.Module):
+    """2×2 max pooling, of images that still have two pixels along both axes: a camera may leave fewer.
+
+    Example:
+        >>> Halve()(torch.zeros(1, 1, 4, 6)).shape, Halve()(torch.zeros(1, 1, 1, 6)).shape
+        (torch.Size([1, 1, 2, 3]), torch.Size([1, 1, 1, 6]))
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.max_pool2d(features, 2) if min(features.shape[2:]) > 1 else features
 
 
 class Perceptron(nn.Module):

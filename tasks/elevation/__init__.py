@@ -18,6 +18,7 @@ from tasks.base import Options, refuse
 from tasks.cache import cached
 from tasks.elevation.scale import CLASS_NAMES
 from tasks.networks import build_network
+from tasks.ultrasound.networks import NetworkInNetwork
 
 __all__ = ["TASK", "Elevation"]
 
@@ -77,7 +78,9 @@ class Elevation:
         return TaskData(self.name, CLASS_NAMES, *sets, fingerprint(*parts), tuple(notes))
 
     def network(self, name: str, shape: tuple[int, int, int], outputs: int) -> nn.Module:
-        """A fresh network by name."""
+        """A fresh network by name; ``network_in_network`` is the class projects', with dropout."""
+        if name == "network_in_network":
+            return NetworkInNetwork(shape, outputs, dropout=0.3)
         return build_network(name, shape, outputs)
 
     def default_network(self, options: Options) -> str:

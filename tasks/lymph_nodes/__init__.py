@@ -87,7 +87,11 @@ class LymphNodes:
         )
 
     def network(self, name: str, shape: tuple[int, int, int], outputs: int) -> nn.Module:
-        """A fresh network by name; ``large`` has two convolutions per block."""
+        """A fresh network by name; ``dense`` is the class projects'."""
+        if name == "dense":
+            from tasks.lymph_nodes.networks import DenseNetwork
+
+            return DenseNetwork(shape, outputs)
         return build_network(name, shape, outputs)
 
     def default_network(self, options: Options) -> str:

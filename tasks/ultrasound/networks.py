@@ -22,13 +22,14 @@ def network_in_network(channels: int, widths: tuple[int, ...]) -> list[nn.Module
                 nn.ReLU(inplace=True),
             ]
             channels = width
-        layers.append(nn.MaxPool2d(2))
+        layers.append(nn.MaxPool2d(2, ceil_mode=True))  # a camera may leave fewer pixels than blocks would halve
     return layers
 
 
-def head(channels: int, outputs: int) -> nn.Sequential:
+def head(channels: int, outputs: int, dropout: float = 0.0) -> nn.Sequential:
     """Means on a coarse grid of places, then a linear layer."""
-    return nn.Sequential(nn.AdaptiveAvgPool2d(GRID), nn.Flatten(), nn.Linear(channels * GRID[0] * GRID[1], outputs))
+    features = channels * GRID[0] * GRID[1]
+    return nn.Sequential(nn.AdaptiveAvgPool2d(GRID), nn.Flatten(), nn.Dropout(dropout), nn.Linear(features, outputs))
 
 
 class NetworkInNetwork(nn.Module):
@@ -37,7 +38,8 @@ class NetworkInNetwork(nn.Module):
     The reading is first normalised by one rule that is the same for every camera (batch norm without learned scale).
 
     Args:
-        shape: ``(C, H, W)`` of the reading, 16×16 or more. outputs: numbers to predict. widths: of the blocks.
+        shape: ``(C, H, W)`` of the reading. outputs: numbers to predict, or classes. widths: of the blocks.
+        dropout: share of features dropped before the linear layer.
 
     Shape:
         ``(B, C, H, W)`` to ``(B, outputs)``.
@@ -50,10 +52,12 @@ class NetworkInNetwork(nn.Module):
         torch.Size([3, 2])
     """
 
-    def __init__(self, shape: tuple[int, int, int], outputs: int, *, widths: tuple[int, ...] = WIDTHS):
+    def __init__(
+        self, shape: tuple[int, int, int], outputs: int, *, widths: tuple[int, ...] = WIDTHS, dropout: float = 0.0
+    ):
         super().__init__()
         self.normalise = nn.BatchNorm2d(shape[0], affine=False)
-        self.layers = nn.Sequential(*network_in_network(shape[0], widths), head(widths[-1], outputs))
+        self.layers = nn.Sequential(*network_in_network(shape[0], widths), head(widths[-1], outputs, dropout))
 
     def forward(self, reading: Tensor) -> Tensor:
         # channels-last convolutions are about a third faster on CPUs; only strides change, not values
@@ -64,7 +68,7 @@ class BranchedNetwork(nn.Module):
     """As :class:`NetworkInNetwork` with a shared trunk, and from there on a branch of its own for every output.
 
     Args:
-        shape: ``(C, H, W)`` of the reading, 16×16 or more. outputs: numbers to predict. widths: of the blocks, those of
+        shape: ``(C, H, W)`` of the reading. outputs: numbers to predict. widths: of the blocks, those of
             a branch among them. branch: blocks of every branch.
 
     Shape:
