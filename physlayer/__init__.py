@@ -10,6 +10,7 @@ from physlayer.blur_field import GaussianBlurMap, ShiftVariantBlur
 from physlayer.budget import allocate
 from physlayer.camera import camera_cost, export_camera, physical_layers, reading_shape
 from physlayer.camera_array import CameraArray, lattice_shifts
+from physlayer.channel_selection import ChannelSelection
 from physlayer.choose import choose
 from physlayer.choosing import ChoosingLayer
 from physlayer.coherent import CoherentImaging
@@ -48,6 +49,7 @@ __all__ = [
     "BitDepth",
     "Blur",
     "CameraArray",
+    "ChannelSelection",
     "ChoosingLayer",
     "CoherentImaging",
     "ColorFilterArray",

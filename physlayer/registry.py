@@ -15,6 +15,7 @@ from physlayer.bit_depth import BitDepth
 from physlayer.blur import Blur
 from physlayer.blur_field import GaussianBlurMap, ShiftVariantBlur
 from physlayer.camera_array import CameraArray
+from physlayer.channel_selection import ChannelSelection
 from physlayer.coherent import CoherentImaging
 from physlayer.color_filter_array import ColorFilterArray
 from physlayer.color_weights import ColorWeights
@@ -308,6 +309,12 @@ LAYERS: tuple[LayerCase, ...] = (
         "TransducerArray polar",
         lambda: _array(scene="polar", signed=True, receive="fixed", element_width_mm=0.2, noise_rms=_full(0.05)),
         shape=(2, 37, 31),
+    ),
+    LayerCase(
+        "ChannelSelection",
+        lambda: ChannelSelection(_demand(2, 3), keep=3, weights=_full(0.8, 2, 3), signal="parts"),
+        shape=(6, 37, 31),
+        budget=_places_read,
     ),
     LayerCase("Envelope", lambda: Envelope(_full(0.5), signal="parts"), shape=(4, 37, 31)),
     LayerCase("LogCompression", lambda: LogCompression(_full(40.0), reference=_full(0.8, 3, 1, 1))),
