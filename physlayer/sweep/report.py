@@ -263,6 +263,7 @@ SECTIONS: tuple[tuple[str, Section], ...] = (
     ("Training history", history),
     ("What the sensor sees", sensor),
     ("Saliency", saliency),
+    ("What the network makes of it", report_problems.features),
     ("Learned parameters", learned),
     ("Exported parameters", exported),
     ("Audit", audit),

@@ -11,16 +11,18 @@ import torch
 
 from physlayer.problems import resized
 from physlayer.sweep import report_parts
-from physlayer.sweep.figure import BOUND_COLOUR, COLOURS, bare, panels
+from physlayer.sweep.figure import BOUND_COLOUR, COLOURS, bare, panels, short
 from physlayer.sweep.rebuild import Material, data_of
 from physlayer.sweep.report_parts import number, picture, shown, table, value_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["agreement", "calibration", "confusion", "overlap", "ranking", "worst"]
+__all__ = ["agreement", "calibration", "confusion", "features", "overlap", "ranking", "worst"]
 
 WORST = 4  # images shown
+MAPPED = 300  # test images in a map of features
+COLUMNS = 4  # panels beside each other
 OVERLAPS = ("smallest", "lower quartile", "median", "upper quartile", "largest")
 
 
@@ -47,6 +49,53 @@ def calibration(material: Material) -> Iterator[str]:
     yield table(["arm", material.sweep.parameter, "calibration error (ECE)", "calibrated model stays below (95 %)",
                  "log loss / nat", "AUC, mean of classes"], body)  # fmt: skip
     yield picture(report_parts.reliability_figure(material), "Bins of equally many images; the diagonal is ideal.")
+
+
+def features(material: Material) -> Iterator[str]:
+    """Maps of the test images as the network sees them: without a layer, and of the arms at their lowest value."""
+    shown = "class" if material.problem.kind == "classification" else material.problem.words
+    if material.problem.kind == "regression":
+        shown = f"true {material.problem.names[0]} / {material.problem.unit}"
+    caption = (
+        f"t-SNE of what the last layer is given, up to {MAPPED} test images, lowest seed; colour: {shown}. Near ones "
+        "are alike to the network, distances mean little."
+    )
+    yield picture(feature_figure(material), caption)
+
+
+def feature_figure(material: Material) -> Figure:
+    """One panel per arm, at its lowest value."""
+    from physlayer.features import feature_map, features_of
+
+    lowest = material.values[0] if material.values else None
+    points = [(v, lowest if v.swept else None) for v in material.variants if v.source is None and not v.translate]
+    points = [(v, x) for v, x in points if material.members(v, x)][:COLUMNS]
+    test = data_of(material.records[0], material.settings).test
+    index = torch.linspace(0, len(test) - 1, min(MAPPED, len(test))).long()
+    scenes = test.batch(index, linear=material.linear)
+    figure, grid = panels(len(points), COLUMNS, 1.75, 1.7)
+    for axes, (variant, value) in zip(grid, points, strict=True):
+        record = material.members(variant, value)[0]
+        place = feature_map(features_of(material.model(variant, record), scenes))
+        drawn = axes.scatter(place[:, 0], place[:, 1], s=2, linewidths=0, c=colours_of(material, record, index))
+        bare(axes)
+        axes.set_title(material.name(variant, value), fontsize=7)
+    if material.problem.kind == "classification":
+        for k, name in enumerate(material.class_names):
+            grid[0].plot([], [], ".", markersize=4, color=COLOURS[k % len(COLOURS)], label=short(name))
+        figure.legend(loc="outside lower center", ncols=5, fontsize=6, frameon=False)
+    else:
+        figure.colorbar(drawn, ax=grid, shrink=0.7, aspect=20).ax.tick_params(labelsize=6)
+    return figure
+
+
+def colours_of(material: Material, record: dict, index: torch.Tensor) -> np.ndarray | list[str]:
+    """The colour of each image's class; or a number: the first true one, or how well its mask was found."""
+    if material.problem.kind == "classification":
+        return [COLOURS[k % len(COLOURS)] for k in material.targets[index]]
+    if material.problem.kind == "regression":
+        return material.targets[index, 0]
+    return np.array(record["scores"]["test"])[index]
 
 
 def agreement(material: Material) -> Iterator[str]:
