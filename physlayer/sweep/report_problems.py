@@ -77,7 +77,7 @@ def feature_figure(material: Material) -> Figure:
     for axes, (variant, value) in zip(grid, points, strict=True):
         record = material.members(variant, value)[0]
         place = feature_map(features_of(material.model(variant, record), scenes))
-        drawn = axes.scatter(place[:, 0], place[:, 1], s=2, linewidths=0, c=colours_of(material, record, index))
+        drawn = axes.scatter(place[:, 0], place[:, 1], s=5, linewidths=0, c=colours_of(material, record, index))
         bare(axes)
         axes.set_title(material.name(variant, value), fontsize=7)
     if material.problem.kind == "classification":
