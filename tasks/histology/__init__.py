@@ -18,7 +18,7 @@ from tasks.cache import cached
 
 __all__ = ["TASK", "Histology"]
 
-SIZE = 64  # pixels of the phantom
+SIZE, FAST_SIZE = 64, 32  # pixels of the phantom
 POOL, TEST = 400, 150
 FAST_POOL, FAST_TEST = 100, 50
 POOL_SEED, TEST_SEED = 1, 2  # two seeds share no slide
@@ -39,7 +39,7 @@ class Histology:
         if options.data is None:
             from tasks.histology import glands, phantom, tissue
 
-            size, sets = SIZE if options.width is None else options.width, []
+            size, sets = options.width or (FAST_SIZE if options.fast else SIZE), []
             for images, seed in (
                 (FAST_POOL if options.fast else POOL, POOL_SEED),
                 (FAST_TEST if options.fast else TEST, TEST_SEED),
@@ -78,7 +78,7 @@ class Histology:
         """Few images, seen often."""
         if options.data is not None:
             return Recipe(epochs=4 if options.fast else 80, lr=5e-3, batch_size=8)
-        return Recipe(epochs=4 if options.fast else 20, lr=5e-3, batch_size=16)
+        return Recipe(epochs=8 if options.fast else 20, lr=5e-3, batch_size=8 if options.fast else 16)
 
     def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """All eight ways to look at tissue, and a small change of the lamp."""

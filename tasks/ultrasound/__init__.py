@@ -22,7 +22,7 @@ from tasks.base import Options, refuse
 __all__ = ["TASK", "Ultrasound"]
 
 NAMES = ("horizontal", "vertical")
-SIZE = 64  # pixels of the phantom
+SIZE, FAST_SIZE = 64, 32  # pixels of the phantom
 REAL_WIDTH = 80  # pixels of a picture of 400×270, less would blur the skull
 POOL, TEST = 800, 300
 FAST_POOL, FAST_TEST = 200, 100
@@ -63,7 +63,7 @@ class Ultrasound:
     def _phantom(self, options: Options) -> tuple[list[ImageSet], tuple[str, ...]]:
         from tasks.ultrasound.phantom import make_phantom
 
-        size, sets = SIZE if options.width is None else options.width, []
+        size, sets = options.width or (FAST_SIZE if options.fast else SIZE), []
         for images, seed in (
             (FAST_POOL if options.fast else POOL, POOL_SEED),
             (FAST_TEST if options.fast else TEST, TEST_SEED),
@@ -105,7 +105,7 @@ class Ultrasound:
     def recipe(self, options: Options) -> Recipe:
         if options.data is not None:
             return Recipe(epochs=3 if options.fast else 60, lr=4e-3)
-        return Recipe(epochs=4 if options.fast else 30, lr=4e-3)
+        return Recipe(epochs=10 if options.fast else 30, lr=4e-3, batch_size=16 if options.fast else 32)
 
     def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Mirror images left to right, turns by up to 2°, noise; depth stays depth."""
