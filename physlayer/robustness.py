@@ -64,9 +64,12 @@ def robustness_grid(
             and seed in ``folder/records``, and skip what is there. progress: show a bar.
 
     Raises:
-        ValueError: if two levels have one label, seeds repeat, or a test level does not fit a network.
+        ValueError: if two levels have one label, seeds repeat, a test level does not fit a network, or the data have no
+            classes: the grid is one of accuracies.
         TrainingError: if a loss is not finite.
     """
+    if data.problem.kind != "classification":
+        raise ValueError(f"Expected data with classes for a grid of accuracies, but got a {data.problem.kind}.")
     trains, tests = tuple(levels), tuple(levels if test_levels is None else test_levels)
     seeds = tuple(seeds)
     labels = [[level.label for level in side] for side in (trains, tests)]

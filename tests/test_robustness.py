@@ -22,6 +22,7 @@ from physlayer import (
 )
 from physlayer import robustness as robustness_module
 from physlayer.data import ImageSet, TaskData, fingerprint
+from physlayer.problems import Segmentation
 from physlayer.robustness import Level, crossed, deployed, make_levels, robustness_grid
 from physlayer.training import Recipe, fit, predict_exposures, seeded
 from sweeps import robustness as script
@@ -122,6 +123,14 @@ def test_crossed_levels_are_all_combinations_and_light_meets_the_first_axis_firs
 
 def brighter(images, targets, generator):
     return images * (0.6 + 0.8 * torch.rand(len(images), 1, 1, 1, generator=generator)), targets
+
+
+def test_numbers_and_masks_are_refused():
+    data = stripe_data()
+    empty = torch.zeros(max(len(data.pool), len(data.test)), 8, 8, dtype=torch.uint8)
+    masks = [ImageSet(s.images, empty[: len(s)], s.groups, "linear") for s in (data.pool, data.test)]
+    with pytest.raises(ValueError, match="but got a segmentation"):
+        robustness_grid(TaskData("masks", Segmentation(), *masks, "none"), small, (), RECIPE)
 
 
 def test_a_cell_is_what_training_and_judging_by_hand_give():
