@@ -35,9 +35,7 @@ class Answers(NamedTuple):
     notes: tuple[str, ...]
 
 
-def answers(
-    table: Table, images: Sequence[str], files: str | None, *, sources: str | None = None
-) -> Answers | None:
+def answers(table: Table, images: Sequence[str], files: str | None, *, sources: str | None = None) -> Answers | None:
     """Classes or numbers that the table gives, ``None`` if it has no column for them.
 
     Args:
@@ -61,8 +59,8 @@ def answers(
         chosen = numeric
     elif len(words) > 1:
         raise ValueError(
-            f"Expected {table.name} to have numbers, or one column of words, but got the words {', '.join(words)}; name "
-            "the one to be learned label."
+            f"Expected {table.name} to have numbers, or one column of words, but got the words {', '.join(words)}; "
+            "name the one to be learned label."
         )
     else:
         chosen = words

@@ -45,6 +45,8 @@ def _opened(root: Path, name: str, *, whole: bool) -> Iterator:
         image = Image.open(root / name)
         if whole:
             image.load()
+        else:  # all that is asked of a header, so that damage shows here
+            image.getexif(), getattr(image, "n_frames", 1)
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         reason = str(error).replace(str(root / name), name) or type(error).__name__
         raise UnreadableError(f"{name}: {reason}") from error
@@ -66,8 +68,8 @@ def read_header(root: Path, name: str) -> Header:
         if deep or image.mode not in (*EIGHT_BITS, *SIXTEEN_BITS):
             kind = "colours of 16 bits, which would be cut to 8" if deep else f"mode {image.mode}"
             raise ValueError(
-                f"Expected {name} to be grey, RGB or palette of 8 bits, or grey of 16, but got {kind}; save it as one of "
-                "these."
+                f"Expected {name} to be grey, RGB or palette of 8 bits, or grey of 16, but got {kind}; save it as one "
+                "of these."
             )
         width, height = image.size
         if image.getexif().get(ORIENTATION) in TURNED:
@@ -119,13 +121,15 @@ def read_mask(root: Path, name: str) -> np.ndarray:
         with _opened(root, name, whole=True) as image:
             numbers = np.asarray(image) if image.mode == "P" else None
         if numbers is None or numbers.max() > 1:
-            raise ValueError(f"Expected {name} to be black and white, but got colours; save 255 in objects, 0 elsewhere.")
+            raise ValueError(
+                f"Expected {name} to be black and white, but got colours; save 255 in objects, 0 elsewhere."
+            )
         codes = numbers[..., None]
     values = np.unique(codes)
     if not (set(values.tolist()) <= {0, 1} or set(values.tolist()) <= {0, 255}):
         raise ValueError(
             f"Expected {name} to hold 0 and 1, or 0 and 255, but got {', '.join(map(str, values[:5].tolist()))}"
-            f"{', …' if len(values) > 5 else ''}; masks that number objects become 255 * (mask > 0), and JPEG does not keep "
-            "them."
+            f"{', …' if len(values) > 5 else ''}; masks that number objects become 255 * (mask > 0), and JPEG does not "
+            "keep them."
         )
     return (codes[..., 0] > 0).astype(np.uint8)

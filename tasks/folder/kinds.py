@@ -13,16 +13,24 @@ from tasks.folder.answers import Answers, answers
 from tasks.folder.layout import PARTS, class_of, mask_pairs, part_of
 from tasks.folder.sources import given_sources, groups_file
 from tasks.folder.tables import (
-    ENDINGS, FileNames, Table, cells_of, file_column, read_table, some, source_column, split_column,
-)  # fmt: skip
+    ENDINGS,
+    FileNames,
+    Table,
+    cells_of,
+    file_column,
+    read_table,
+    some,
+    source_column,
+    split_column,
+)
 
 __all__ = ["CLASSES", "MASKS", "NUMBERS", "Found", "understand"]
 
 CLASSES, NUMBERS, MASKS = "classes", "numbers", "masks"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 LAYOUTS = (
-    "DIR/apple/1.png and DIR/pear/1.png for classes, a CSV file beside the images for classes or numbers, or images/ and "
-    "masks/ (or 1.png with 1_mask.png) for masks"
+    "DIR/apple/1.png and DIR/pear/1.png for classes, a CSV file beside the images for classes or numbers, or images/ "
+    "and masks/ (or 1.png with 1_mask.png) for masks"
 )
 
 
@@ -76,8 +84,9 @@ def understand(folder: str | Path, groups: str | None = None) -> Found:
     if not images:
         kinds = ", ".join(f"{count} {suffix or 'without ending'}" for suffix, count in others.most_common(3))
         raise ValueError(
-            f"Expected {folder} to hold images ({', '.join(SUFFIXES)}), but got none{f' among {kinds}' if kinds else ''}; "
-            "give the folder above the images, and save other formats as PNG."
+            f"Expected {folder} to hold images ({', '.join(SUFFIXES)}), but got "
+            f"none{f' among {kinds}' if kinds else ''}; give the folder above the images, and save other formats as "
+            "PNG."
         )
     given = groups_file(groups, folder)
     tables = [file for file in tables if given is None or not file.samefile(given)]
@@ -105,7 +114,9 @@ def understand(folder: str | Path, groups: str | None = None) -> Found:
         if len(names) < 2:
             raise ValueError(f"Expected at least 2 classes, but got {names[0]} for all images; add images of another.")
         counts = np.bincount(targets, minlength=len(names))
-        notes.append("Classes: " + ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True)) + ".")
+        notes.append(
+            "Classes: " + ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True)) + "."
+        )
     if others := [f"{count} {suffix}" for suffix, count in others.most_common() if suffix not in ENDINGS]:
         notes.append(f"Files that are no images were not read: {', '.join(others[:5])}.")
 
@@ -188,17 +199,15 @@ def _require_one_question(table, said, files, pairs: dict, folders: list[str]) -
         return
     fix = "move one of both away; a table that only names sources may have file,group, or be given as --groups"
     if pairs:
-        raise ValueError(
-            f"Expected one question, but got masks, and {', '.join(said.names)} in {table.name}; {fix}."
-        )
+        raise ValueError(f"Expected one question, but got masks, and {', '.join(said.names)} in {table.name}; {fix}.")
     paths = any("/" in row[files] for row in table.rows)  # then the table knows the folders, and means more
     folders = [each if each.lower() not in PARTS else "" for each in folders]
     same = said.targets.ndim == 1 and [said.names[k] for k in said.targets.tolist()] == folders
     if len(set(folders) - {""}) > 1 and not paths and not same:
         raise ValueError(
-            f"Expected one question, but got folders ({some(sorted(set(folders) - {""}))}) that may be classes, and "
-            f"{', '.join(said.names)} in {table.name}; write paths with their folder into {files} if the table is meant, "
-            f"or {fix}."
+            f"Expected one question, but got folders ({some(sorted(set(folders) - {''}))}) that may be classes, and "
+            f"{', '.join(said.names)} in {table.name}; write paths with their folder into {files} if the table is "
+            f"meant, or {fix}."
         )
 
 

@@ -7,7 +7,6 @@ import hashlib
 import os
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,13 +20,12 @@ from physlayer.areas import collect_area
 from physlayer.light import linear_to_srgb, srgb_to_linear
 from tasks.cache import cached
 from tasks.folder import files as one_file
-from tasks.folder.files import FULL_SCALE, Header, UnreadableError, read_codes, read_header, read_mask
+from tasks.folder.files import FULL_SCALE, UnreadableError, read_codes, read_header, read_mask
+from tasks.folder.sizes import brightest, common, require_masks_fit
 from tasks.folder.tables import some
 
 __all__ = ["Images", "read_images", "resized_light"]
 
-SMALLEST = 8  # pixels along a side: networks halve them
-LARGEST_BYTES = 4e9  # of all images together: beyond, --width is asked for
 CACHED_BYTES = 50e6  # of all files together: beyond, decoding is kept in the cache
 THREADS = 4
 
@@ -67,17 +65,15 @@ def read_images(
         ValueError: if a file is unreadable, sizes differ and there is no ``width``, a mask has another size than its
             image, 8 and 16 bits are mixed, or a file is of a kind that :mod:`tasks.folder.files` refuses.
     """
-    if width is not None and width < SMALLEST:
-        raise ValueError(f"Expected --width to be {SMALLEST} pixels or more, but got {width}.")
     headers, reasons = _in_threads(lambda name: read_header(root, name), names)
     if masks is not None:
         shapes, also = _in_threads(lambda name: read_header(root, name), masks)
         reasons = [image or mask for image, mask in zip(reasons, also, strict=True)]
-        _require_masks_fit(names, masks, headers, shapes)
+        require_masks_fit(names, masks, headers, shapes)
     readable = np.array([not reason for reason in reasons])
     _tell_unreadable(reasons, skip_unreadable)
     known = [header for header in headers if header is not None]
-    size, channels, bits, notes = _common(names[[header is not None for header in headers]], known, width)
+    size, channels, bits, notes = common(names[[header is not None for header in headers]], known, width)
 
     def one(pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray, str]:
         codes = read_codes(root, pair[0])
@@ -107,12 +103,12 @@ def read_images(
     kept = np.array([not reason for reason in damaged])
     if not kept.all():
         left = [reason for reason in damaged if reason]
-        notes.append(f"{len(left)} unreadable files were left out ({some(left)}).")
+        notes += (f"{len(left)} unreadable files were left out ({some(left)}).",)
     images = torch.from_numpy(made["images"])
     if bits == 16:
-        notes.append(_brightest(float(images.max())))
+        notes += (brightest(float(images.max())),)
     seen_masks = None if masks is None else torch.from_numpy(made["masks"])
-    return Images(images, seen_masks, "srgb" if bits == 8 else "linear", kept, made["marks"], tuple(notes))
+    return Images(images, seen_masks, "srgb" if bits == 8 else "linear", kept, made["marks"], notes)
 
 
 def resized_light(light: Tensor, size: tuple[int, int]) -> Tensor:
@@ -122,7 +118,9 @@ def resized_light(light: Tensor, size: tuple[int, int]) -> Tensor:
         >>> resized_light(torch.tensor([[[0.0, 3.0, 6.0]]]), (1, 2))
         tensor([[[1., 5.]]])
     """
-    edges = [torch.arange(new + 1, dtype=torch.float64) * (old / new) for new, old in zip(size, light.shape[1:], strict=True)]
+    edges = [
+        torch.arange(new + 1, dtype=torch.float64) * (old / new) for new, old in zip(size, light.shape[1:], strict=True)
+    ]
     rows, columns = ((along[:-1].float(), along[1:].float()) for along in edges)
     area = (light.shape[1] / size[0]) * (light.shape[2] / size[1])
     return collect_area(light[None], rows, columns)[0] / area
@@ -183,78 +181,3 @@ def _tell_unreadable(reasons: list[str], skip: bool) -> None:
         raise ValueError(f"Expected readable images, but got none in {len(reasons)} files (first {bad[0]}).")
     if bad:
         warnings.warn(f"{len(bad)} unreadable files are left out ({some(bad)}).", stacklevel=3)
-
-
-def _require_masks_fit(names, masks, headers: list[Header | None], shapes: list[Header | None]) -> None:
-    for name, mask, image, shape in zip(names, masks, headers, shapes, strict=True):
-        if image is not None and shape is not None and image[:2] != shape[:2]:
-            raise ValueError(
-                f"Expected {mask} to have the {_size(image)} of {name}, but got {_size(shape)}; resize masks by nearest "
-                "neighbour, so that they keep their values, or take the right one."
-            )
-
-
-def _common(names: np.ndarray, headers: list[Header], width: int | None) -> tuple[tuple[int, int], int, int, list[str]]:
-    """Size, channels and bits of the result, and what to say of them."""
-    bits = {header.bits: name for header, name in zip(headers, names, strict=True)}
-    if len(bits) > 1:
-        raise ValueError(
-            f"Expected images all of 8 bits or all of 16, but got {bits[8]} with 8 and {bits[16]} with 16; save all in "
-            "one way: codes of 8 bits are taken as sRGB, counts of 16 bits as linear light."
-        )
-    bits, notes = headers[0].bits, []
-    channels = max(header.channels for header in headers)
-    grey = sum(header.channels == 1 for header in headers)
-    sizes = Counter(header[:2] for header in headers)
-    most = max(sizes, key=lambda size: (sizes[size], size))
-    if width is None:
-        if len(sizes) > 1:
-            other = next(name for header, name in zip(headers, names, strict=True) if header[:2] != most)
-            raise ValueError(
-                f"Expected images of one size, but got {len(sizes)} sizes, {_size(most)} {sizes[most]} times and others "
-                f"such as {other}; use --width to resize them all, or crop them first."
-            )
-        size = most
-    else:
-        narrowest = min(range(len(headers)), key=lambda place: headers[place].width)
-        if width > headers[narrowest].width:
-            raise ValueError(
-                f"Expected --width to be at most {headers[narrowest].width}, as wide as {names[narrowest]}, but got "
-                f"{width}; more pixels would show nothing more."
-            )
-        aspects = Counter(round(header.height / header.width, 2) for header in headers)
-        aspect = max(aspects, key=lambda each: (aspects[each], each))
-        tall = next(header for header in headers if round(header.height / header.width, 2) == aspect)
-        size = (max(1, round(width * tall.height / tall.width)), width)
-    if min(size) < SMALLEST:
-        fix = "a larger --width" if width is not None else "larger ones"
-        raise ValueError(f"Expected images of {SMALLEST} pixels or more along each side, but got {_size(size)}; use {fix}.")
-    if (total := len(headers) * channels * size[0] * size[1] * bits // 8 * (1 if bits == 8 else 2)) > LARGEST_BYTES:
-        raise ValueError(
-            f"Expected images to fill at most {LARGEST_BYTES / 1e9:g} GB together, but got {total / 1e9:.0f} GB of "
-            f"{_size(size)}; use a smaller --width."
-        )
-    notes.append(f"Images are {_size(size)}, {'grey' if channels == 1 else 'RGB'}.")
-    if width is not None and set(sizes) != {size}:
-        stretched = len(headers) - aspects[aspect]
-        notes.append(
-            f"They were resized from {'one size' if len(sizes) == 1 else f'{len(sizes)} sizes'} ({_size(most)} "
-            f"{sizes[most]} times) by averaging linear light over area; {stretched} of another aspect ratio were stretched."
-        )
-    if 0 < grey < len(headers):
-        notes.append(f"{grey} grey images among RGB ones have three equal channels.")
-    if bits == 8:
-        notes.append(
-            "Values are 8-bit codes, taken as sRGB, grey ones too; if yours are linear detector counts, --encoding srgb "
-            "hands them to the camera as they are."
-        )
-    return size, channels, bits, notes
-
-
-def _brightest(value: float) -> str:
-    told = f"Values are 16-bit counts, taken as linear light, full scale {FULL_SCALE}; the brightest has {value:.3g} of it"
-    return told + ("; if your detector has fewer bits, scale the files to use all." if value < 0.25 else ".")
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[1]}×{shape[0]} pixels (width × height)"

@@ -59,8 +59,8 @@ def given_sources(groups: str, images: Sequence[str], folder: Path, table: Table
         if files is None or column is None:
             lacking = "names the images" if files is None else f"names their sources ({', '.join(SOURCES[:3])}, …)"
             raise ValueError(
-                f"Expected {named.name} to have the columns file,group, but none of {','.join(named.columns)} {lacking}; "
-                "rename it."
+                f"Expected {named.name} to have the columns file,group, but none of {','.join(named.columns)} "
+                f"{lacking}; rename it."
             )
         return cells_of(named, images, column, files), f"the column {column} of {named.name}"
     if table is not None and groups in table.columns:
@@ -72,7 +72,9 @@ def _by_pattern(groups: str, images: Sequence[str]) -> np.ndarray:
     try:
         pattern = re.compile(groups)
     except re.error as error:
-        raise ValueError(f"Expected --groups to be {WAYS}, but got {groups!r}, which is no pattern: {error}.") from error
+        raise ValueError(
+            f"Expected --groups to be {WAYS}, but got {groups!r}, which is no pattern: {error}."
+        ) from error
     if pattern.groups != 1:
         raise ValueError(
             f"Expected --groups to be {WAYS}, but got {groups!r}, which is neither a file nor a column, and has "
@@ -84,8 +86,8 @@ def _by_pattern(groups: str, images: Sequence[str]) -> np.ndarray:
     if without:
         raise ValueError(
             f"Expected the pattern {groups} of --groups to find a source in every name, but got none in "
-            f"{len(without)} of {len(images)} ({some(without)}); change the pattern, or give a CSV file with the columns "
-            "file,group."
+            f"{len(without)} of {len(images)} ({some(without)}); change the pattern, or give a CSV file with the "
+            "columns file,group."
         )
     return np.array([match[1] for match in found], dtype=str)
 

@@ -14,7 +14,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["FileNames", "Table", "cells_of", "file_column", "read_table", "rows_of", "some", "source_column", "split_column"]
+__all__ = [
+    "FileNames",
+    "Table",
+    "cells_of",
+    "file_column",
+    "read_table",
+    "rows_of",
+    "some",
+    "source_column",
+    "split_column",
+]
 
 ENDINGS = (".csv", ".tsv")
 FILES = ("file", "filename", "file_name", "image", "image_name", "path", "name", "id", "image_id")
@@ -40,7 +50,9 @@ def read_table(path: Path) -> Table:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"Expected {path.name} to be UTF-8 text, but got other bytes; save it as 'CSV UTF-8'.") from None
+        raise ValueError(
+            f"Expected {path.name} to be UTF-8 text, but got other bytes; save it as 'CSV UTF-8'."
+        ) from None
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     lines = [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
@@ -70,8 +82,10 @@ class FileNames:
 
     Example:
         >>> names = FileNames(["a/1.png", "b/1.png", "b/2.png"])
-        >>> names.find("fruit/a/1.png"), names.find("2.png"), names.find("2"), names.find("1.png"), names.find("a/2.png")
-        ('a/1.png', 'b/2.png', 'b/2.png', None, None)
+        >>> names.find("fruit/a/1.png"), names.find("2.png"), names.find("2"), names.find("1.png")
+        ('a/1.png', 'b/2.png', 'b/2.png', None)
+        >>> names.find("a/2.png") is None
+        True
     """
 
     def __init__(self, names: Iterable[str]):
@@ -137,8 +151,8 @@ def rows_of(table: Table, images: Sequence[str], files: str | None, *, all_used:
             missing = [each[files] for each in table.rows if finder.find(each[files]) is None]
             raise ValueError(
                 f"Expected an image for every row of {table.name}, but got none, or several of that name, for "
-                f"{len(missing)} of {len(table.rows)} ({files}: {some(missing)}); restore them, write their paths below "
-                "the folder, or remove the rows."
+                f"{len(missing)} of {len(table.rows)} ({files}: {some(missing)}); restore them, write their paths "
+                "below the folder, or remove the rows."
             )
         if name is not None and found.setdefault(name, row) is not row:
             raise ValueError(f"Expected one row of {table.name} per image, but got two for {name}; keep one.")
@@ -173,4 +187,4 @@ def some(names: Sequence[str]) -> str:
         >>> some(["a", "b", "c", "d"])
         'a, b, c, …'
     """
-    return ", ".join(repr(name) if not name else name for name in names[:3]) + (", …" if len(names) > 3 else "")
+    return ", ".join(name or repr(name) for name in names[:3]) + (", …" if len(names) > 3 else "")
