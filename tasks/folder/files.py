@@ -41,17 +41,25 @@ def _opened(root: Path, name: str, *, whole: bool) -> Iterator:
     """The open file; ``whole``: with its pixels."""
     from PIL import Image
 
+    image = None
     try:
         image = Image.open(root / name)
         if whole:
             image.load()
         else:  # all that is asked of a header, so that damage shows here
-            image.getexif(), getattr(image, "n_frames", 1)
+            _turned(image), getattr(image, "n_frames", 1)
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
+        if image is not None:
+            image.close()
         reason = str(error).replace(str(root / name), name) or type(error).__name__
         raise UnreadableError(f"{name}: {reason}") from error
     with image:
         yield image
+
+
+def _turned(image) -> bool:
+    """Whether the camera lay on its side; a PNG that does not say so at its start is not read to its end for it."""
+    return (image.format != "PNG" or "exif" in image.info) and image.getexif().get(ORIENTATION) in TURNED
 
 
 def read_header(root: Path, name: str) -> Header:
@@ -72,7 +80,7 @@ def read_header(root: Path, name: str) -> Header:
                 "of these."
             )
         width, height = image.size
-        if image.getexif().get(ORIENTATION) in TURNED:
+        if _turned(image):
             width, height = height, width
         return Header(height, width, EIGHT_BITS.get(image.mode, 1), 8 if image.mode in EIGHT_BITS else 16)
 

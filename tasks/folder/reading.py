@@ -71,7 +71,7 @@ def read_images(
         reasons = [image or mask for image, mask in zip(reasons, also, strict=True)]
         require_masks_fit(names, masks, headers, shapes)
     readable = np.array([not reason for reason in reasons])
-    _tell_unreadable(reasons, skip_unreadable)
+    _require_readable(reasons, skip_unreadable)
     known = [header for header in headers if header is not None]
     size, channels, bits, notes = common(names[[header is not None for header in headers]], known, width)
 
@@ -99,11 +99,12 @@ def read_images(
         made = make()
     damaged = np.array(reasons, dtype=object)
     damaged[readable] = made["reasons"]
-    _tell_unreadable(damaged.tolist(), skip_unreadable)
+    _require_readable(damaged.tolist(), skip_unreadable)
     kept = np.array([not reason for reason in damaged])
     if not kept.all():
         left = [reason for reason in damaged if reason]
         notes += (f"{len(left)} unreadable files were left out ({some(left)}).",)
+        warnings.warn(notes[-1], stacklevel=3)
     images = torch.from_numpy(made["images"])
     if bits == 16:
         notes += (brightest(float(images.max())),)
@@ -169,7 +170,7 @@ def _in_threads(work: Callable, items: np.ndarray | list) -> tuple[list, list[st
     return [each for each, _ in found], [reason for _, reason in found]
 
 
-def _tell_unreadable(reasons: list[str], skip: bool) -> None:
+def _require_readable(reasons: list[str], skip: bool) -> None:
     bad = [reason for reason in reasons if reason]
     if bad and not skip:
         raise ValueError(
@@ -179,5 +180,3 @@ def _tell_unreadable(reasons: list[str], skip: bool) -> None:
         )
     if len(bad) == len(reasons):
         raise ValueError(f"Expected readable images, but got none in {len(reasons)} files (first {bad[0]}).")
-    if bad:
-        warnings.warn(f"{len(bad)} unreadable files are left out ({some(bad)}).", stacklevel=3)

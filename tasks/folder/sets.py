@@ -45,21 +45,17 @@ def task_data(found: Found, seen: Images, *, drop_straddling: bool = False) -> T
     if official:
         pool, test = (whole.subset(torch.from_numpy(side.nonzero()[0])) for side in (~in_test, in_test))
         test, told = _straddling(pool, test, drop_straddling)
-        split = f"Test set: the official one, {_counted(test)}; to train and validate there are {_counted(pool)}."
-        notes = [split, *told, *notes]
         _require_sources(test, strata, np.ones(len(test), bool))
     else:
         split = group_split(whole.strata, whole.group_codes, TEST_FRACTION, SPLIT_SEED, class_names=strata)
         pool, test = (whole.subset(part) for part in split)
-        notes.insert(
-            0,
-            f"Test set: a fixed quarter of the sources, the same for everybody, {_counted(test)}; to train and "
-            f"validate there are {_counted(pool)}.",
-        )
+        told = []
+    kind = "the official one" if official else "a fixed quarter of the sources, the same for everybody"
+    notes.append(f"Test set: {kind}, {_counted(test)}; to train and validate there are {_counted(pool)}.")
     problem, asked = _problem(found, pool, test)
     parts = [part for side in (pool, test) for part in (side.images, side.targets, side.groups, side.encoding)]
     mark = fingerprint(*parts, found.kind, ",".join(found.names))
-    return TaskData("folder", problem, pool, test, mark, (*found.notes, *asked, *notes, *seen.notes))
+    return TaskData("folder", problem, pool, test, mark, (*found.notes, *asked, *notes, *told, *seen.notes))
 
 
 def _sources(found: Found, seen: Images) -> tuple[np.ndarray, list[str]]:

@@ -12,7 +12,7 @@ from tasks.folder.files import FULL_SCALE, Header
 __all__ = ["Common", "brightest", "common", "require_masks_fit"]
 
 SMALLEST = 8  # pixels along a side: networks halve them
-LARGEST_BYTES = 4e9  # of all images together: beyond, --width is asked for
+LARGEST_BYTES = 2e9  # of all images together: beyond, --width is asked for
 
 
 class Common(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ def groups_file(groups: str | None, folder: Path) -> Path | None:
     if groups is None:
         return None
     for place in (Path(groups), folder / groups):
-        if "\0" not in groups and place.is_file():
+        if os.path.isfile(place):  # a long pattern is no file name, and no error here
             return place
     if groups.lower().endswith(ENDINGS) and "(" not in groups:
         raise FileNotFoundError(f"Expected --groups to be {WAYS}, but got {groups}, a missing file.")

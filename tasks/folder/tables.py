@@ -112,10 +112,20 @@ def _tails(path: str) -> list[str]:
 
 
 def file_column(table: Table, names: FileNames) -> str | None:
-    """The column whose cells name the most images, or ``None`` if none names any."""
-    counts = {column: sum(names.find(row[column]) is not None for row in table.rows) for column in table.columns}
-    best = max(table.columns, key=lambda column: (counts[column], column.lower() in FILES))
-    return best if counts[best] else None
+    """The column whose cells name the most images, ``None`` if none names any; with endings rather than without.
+
+    Example:
+        >>> table = Table("t.csv", ("", "picture"), ({"": "0", "picture": "0.png"}, {"": "1", "picture": "1.png"}))
+        >>> file_column(table, FileNames(["0.png", "1.png"]))  # not the numbers of the rows
+        'picture'
+    """
+
+    def fits(column: str) -> tuple[int, int, bool]:
+        cells = [row[column] for row in table.rows if names.find(row[column]) is not None]
+        return len(cells), sum("." in cell for cell in cells), column.lower() in FILES
+
+    best = max(table.columns, key=fits)
+    return best if fits(best)[0] else None
 
 
 def source_column(table: Table, files: str | None = None) -> str | None:
