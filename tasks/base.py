@@ -24,7 +24,7 @@ class Options:
     Args:
         data: folder of the real data; ``None`` for the embedded set.
         fast: smoke size.
-        groups: CSV with the source of every file, or ``"content"``.
+        groups: CSV with the source of every file, or ``"content"``; the folder task also takes a column or a pattern.
         skip_unreadable: leave unreadable files out, with a warning.
         drop_straddling: leave out test images whose source is also in the pool.
         width: of the images, unit pixel; ``None`` for the task's own.

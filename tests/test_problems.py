@@ -235,6 +235,20 @@ def test_sweep_reports_numbers_and_masks_as_it_does_classes(kind, tmp_path, monk
     assert learns < 0.6 * blind if kind == "regression" else learns > 0.9 > blind
 
 
+@pytest.mark.parametrize(("name", "network"), [("histology", "of_classes"), ("digits", "of_maps")])
+def test_network_that_answers_another_question_is_refused_first(name, network, tmp_path, monkeypatch, capsys):
+    from sweeps import bit_depth
+    from tasks.base import get_task
+
+    wrong = {"of_classes": nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), "of_maps": nn.Conv2d(1, 10, 3)}[network]
+    monkeypatch.setattr(get_task(name), "network", lambda *_: wrong, raising=False)
+    command = ["--task", name, "--bits", "2", "--fast", "--network", network, "--out", str(tmp_path)]
+    assert main(bit_depth.SWEEP, "bits", command) == 2
+    told = capsys.readouterr().err
+    assert f"Expected network {network} to give (B, " in told and "use --network" in told
+    assert not list(tmp_path.glob("records/*"))
+
+
 def test_epoch_that_is_kept_has_the_smallest_error():
     """A score of which less is better is not maximised."""
     images, sizes, _, sources = scenes(120, 3)

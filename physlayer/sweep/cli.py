@@ -113,7 +113,7 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     recipe = task.recipe(options).as_dict() | {"linear": args.encoding == "linear"}
     recipe |= {} if args.epochs is None else {"epochs": args.epochs}
     network = args.network or task.default_network(options)
-    task.network(network, tuple(data.pool.images.shape[1:]), data.problem.outputs)
+    require_answers(task, network, data, default=task.default_network(options))
     shared = {"task": args.task, "data": data.fingerprint, "network": network, "recipe": recipe}
     runs = make_runs(sweep, chosen, values, seeds, shared)
     settings = {"options": options, "device": args.device, "log_dir": args.log_dir}
@@ -223,6 +223,26 @@ def check_counts(args: argparse.Namespace) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"Expected --device to be available, but got {args.device!r}: {reason}") from error
+
+
+def require_answers(task, network: str, data: TaskData, *, default: str) -> None:
+    """Refuse a network that answers another question, before hours are spent.
+
+    Raises:
+        ValueError: if its outputs for two dark scenes have another shape than the problem asks for.
+    """
+    import torch
+
+    shape, problem = tuple(data.pool.images.shape[1:]), data.problem
+    with torch.no_grad():
+        found = tuple(task.network(network, shape, problem.outputs).eval()(torch.zeros(2, *shape)).shape)
+    axes = 4 if problem.kind == "segmentation" else 2
+    if len(found) != axes or found[:2] != (2, problem.outputs):
+        wanted = f"(B, {problem.outputs}, H, W)" if axes == 4 else f"(B, {problem.outputs})"
+        raise ValueError(
+            f"Expected network {network} to give {wanted} for a {problem.kind}, but got outputs of shape {found}; "
+            f"use --network {default}."
+        )
 
 
 def described(data: TaskData) -> dict:
