@@ -1,12 +1,13 @@
 """Digits from 128 images: which they are, what stands in for the test set, and how far they are turned and moved."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from physlayer.training import fit
+from physlayer.training import fit, predict
 from tasks.base import Options, get_task
 from tasks.digits_128 import DEGREES, SHIFT, ZOOM, balanced_draw, turn_shift_zoom
 
@@ -54,15 +55,10 @@ def test_the_draw_is_the_same_for_everybody_and_another_fingerprint_than_digits(
     assert data.fingerprint != digits.fingerprint and data.name == "digits_128"
 
 
-def test_every_seed_fits_100_of_them_and_chooses_the_epoch_by_the_other_28(data):
-    held_out = []
-    for seed in range(5):
-        parts = data.split(seed)
-        assert (len(parts["train"]), len(parts["validation"])) == (100, 28)
-        assert set(parts["train"].groups) | set(parts["validation"].groups) == set(data.pool.groups)
-        held_out.append(frozenset(parts["validation"].groups))
-    assert len(set(held_out)) == 5
-    assert "28 choose the epoch" in data.notes[0]
+def test_nothing_is_held_back_and_the_report_says_so(data):
+    for parts in (data.split(0), data.split(1), data.development().split(0)):
+        assert parts["train"] is data.pool and parts["validation"] is data.pool
+    assert any("None of them is held back" in note for note in data.notes)
 
 
 def test_settings_are_chosen_on_training_images_outside_the_128_and_never_on_the_test_set(data, digits):
@@ -106,9 +102,9 @@ def test_a_dot_beside_the_middle_turns_and_moves_outwards_within_the_range():
 def test_no_change_is_no_change_and_what_comes_from_outside_is_black():
     images = torch.rand(4, 1, 28, 20, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(turn_shift_zoom(images, torch.Generator(), 0.0, 0.0, 0.0), images, atol=1e-5)
-    white = turn_shift_zoom(torch.ones(50, 1, 28, 28), torch.Generator(), 0.0, 0.5, 0.0)
+    white = turn_shift_zoom(torch.ones(50, 1, 28, 28), torch.Generator(), 0.0, 0.4, 0.0)
     assert float(white.amin()) == 0.0 and float(white.max()) <= 1 + 1e-6
-    assert float(white[:, :, 14, 14].min()) > 0.99
+    assert float(white[:, :, 13:15, 13:15].min()) > 0.99
 
 
 def test_augmentation_is_seeded_stays_in_range_and_leaves_the_targets(data):
@@ -134,8 +130,7 @@ def test_a_short_training_learns_more_than_chance(data):
     task, parts = get_task("digits_128"), data.split(0)
     torch.manual_seed(0)
     network = task.network(task.default_network(Options()), (1, 28, 28), 10)
-    found = fit(
-        network, parts["train"], parts["validation"], task.recipe(Options(fast=True)), seed=0, problem=data.problem,
-        augment=task.augment,
-    )  # fmt: skip
-    assert found.history[-1]["validation_hard"] > 0.3
+    recipe = replace(task.recipe(Options(fast=True)), epochs=1)
+    fit(network, parts["train"], parts["validation"], recipe, seed=0, problem=data.problem, augment=task.augment)
+    few = data.development().test.subset(torch.arange(200))
+    assert float((predict(network, few).argmax(1) == few.targets).float().mean()) > 0.4  # chance is 0.1
