@@ -167,6 +167,7 @@ def test_convolution_and_pooling_are_the_sums_and_maxima_of_their_equations():
 def test_batch_norm_takes_the_statistics_of_the_training_not_of_the_batch():
     bright = np.full((4, 1, 2, 2), 9.0)
     assert np.allclose(batch_norm(bright, np.array([1.0]), np.array([16.0]), epsilon=0.0), 2.0)
+    assert np.allclose(batch_norm(bright, np.array([8.0]), np.array([0.0]), epsilon=1e-4), 100.0)  # dark: finite
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 3, 5])
