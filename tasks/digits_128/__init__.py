@@ -54,12 +54,12 @@ class FewDigits(Digits):
 
     **No image is held back, so a record's validation score is that of the fitted images: compare nothing by it.**
     A validation set is there to choose the epoch. Out of 128 images it would be 28, where one image is 3.6 points:
-    in pilots of one seed, the luckiest epoch was often an early one, up to 6 points worse than the last, which was within a point
-    of the best; and 100 images teach less than 128. More images from the rest of the training set would be labels
-    that somebody with 128 does not have. So the number of epochs is settled beforehand, with a rate that falls to a
-    hundredth and a running mean of the weights, and the choice is left to the fitted images: once all are right, by
-    their loss, which falls to the last epochs. Arms of a sweep that search on validation have nothing to search
-    by here; give them :mod:`tasks.digits`.
+    in pilots of one seed the luckiest epoch was often an early one, up to 6 points worse than the last, which was
+    within a point of the best; and 100 images teach less than 128. More images from the rest of the training set
+    would be labels that somebody with 128 does not have. So the number of epochs is settled
+    beforehand, with a rate that falls to a hundredth and a running mean of the weights, and the choice is left to
+    the fitted images: once all are right, by their loss, which is least in the last epochs. Arms of a
+    sweep that search on validation have nothing to search by here; give them :mod:`tasks.digits`.
 
     Epochs, rate, batch, network and ranges of the augmentation were chosen with ``--development``, which scores on
     2000 other training images: more labels than the task has, for a handful of settings and for no weight.
