@@ -274,6 +274,7 @@ OF_THE_PROBLEM: dict[str, tuple[tuple[str, Section], ...]] = {  # they stand beh
         ("Confusion matrices", report_problems.confusion),
         ("ROC curves", report_problems.ranking),
         ("Calibration", report_problems.calibration),
+        ("Most confident mistakes", report_problems.mistakes),
     ),
     "regression": (("Agreement with the truth", report_problems.agreement),),
     "segmentation": (("Overlap", report_problems.overlap), ("Worst images", report_problems.worst)),

@@ -18,9 +18,10 @@ from physlayer.sweep.report_parts import number, picture, shown, table, value_na
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["agreement", "calibration", "confusion", "features", "overlap", "ranking", "worst"]
+__all__ = ["agreement", "calibration", "confusion", "features", "mistakes", "overlap", "ranking", "worst"]
 
 WORST = 4  # images shown
+MISTAKES = 8  # images shown
 MAPPED = 300  # test images in a map of features
 COLUMNS = 4  # panels beside each other
 OVERLAPS = ("smallest", "lower quartile", "median", "upper quartile", "largest")
@@ -49,6 +50,30 @@ def calibration(material: Material) -> Iterator[str]:
     yield table(["arm", material.sweep.parameter, "calibration error (ECE)", "calibrated model stays below (95 %)",
                  "log loss / nat", "AUC, mean of classes"], body)  # fmt: skip
     yield picture(report_parts.reliability_figure(material), "Bins of equally many images; the diagonal is ideal.")
+
+
+def mistakes(material: Material) -> Iterator[str]:
+    """Test images that the network got wrong and was most sure of, at most one of a source, lowest seed."""
+    test = data_of(material.records[0], material.settings).test
+    for variant, value in material.ends():
+        record = material.members(variant, value)[0]
+        probabilities = material.probabilities(record)
+        sure, found = probabilities.max(1), probabilities.argmax(1)
+        wrong = [i for i in np.argsort(-sure, kind="stable") if found[i] != material.targets[i]]
+        sources = dict.fromkeys(test.groups[wrong])
+        wrong = [next(i for i in wrong if test.groups[i] == source) for source in list(sources)[:MISTAKES]]
+        yield f"<h3>{escape(material.name(variant, value).replace(chr(10), ', '))}</h3>"
+        if not wrong:
+            yield "<p>None: every test image was right.</p>"
+            continue
+        scenes = test.batch(torch.tensor(wrong), linear=material.linear)
+        figure, grid = panels(len(wrong), MISTAKES, 0.95, 0.45 + 0.95 * scenes.shape[2] / scenes.shape[3])
+        for axes, scene, i in zip(grid, scenes, wrong, strict=True):
+            axes.imshow(shown(scene, material.linear), cmap="gray", interpolation="nearest")
+            true, taken = (short(material.class_names[k]) for k in (material.targets[i], found[i]))
+            axes.set_title(f"{true}\nas {taken} {sure[i]:.2f}", fontsize=6)
+            bare(axes)
+        yield picture(figure, "True class, and what it was taken for with which probability; most confident first.")
 
 
 def features(material: Material) -> Iterator[str]:

@@ -15,7 +15,7 @@ from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.splits import group_split
 from physlayer.training import Recipe
 from tasks.base import Options
-from tasks.networks import build_network
+from tasks.digits.networks import build_network
 
 __all__ = ["TASK", "Digits", "embedded_digits"]
 
@@ -84,7 +84,7 @@ class Digits:
         return _task_data(pool, test, notes)
 
     def network(self, name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """A fresh network by name."""
+        """A fresh network by name, one of the homework's or of :mod:`tasks.networks`."""
         return build_network(name, shape, classes)
 
     def default_network(self, options: Options) -> str:

@@ -218,7 +218,9 @@ def test_report_says_what_is_missing_and_keeps_the_rest(made, tmp_path, monkeypa
     records = [r for r in records if r["variant"] in {v.name for v in arms}]
     (name,) = write_report(SWEEP, arms, records, rows, test_set, tmp_path, {"options": None})
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    lost = "ROC curves, Calibration, What the sensor sees, Saliency, What the network makes of it"
+    lost = (
+        "ROC curves, Calibration, Most confident mistakes, What the sensor sees, Saliency, What the network makes of it"
+    )
     assert name == f"report.html (incomplete: {lost})"
     assert page.count("<h2>") == len(SECTIONS) + len(OF_THE_PROBLEM["classification"])
     assert "got nothing" in page and "_seed0.pt: No such file" in page and str(tmp_path) not in page
