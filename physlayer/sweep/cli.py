@@ -120,7 +120,7 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     test_set = {"fingerprint": data.fingerprint, "problem": described(data), "notes": list(data.notes)}
     if args.fast:
         test_set["notes"].insert(0, "SMOKE RUN (--fast): few images, few epochs; the numbers mean little.")
-    title = args.task + (", embedded" if args.data is None else f", folder {Path(args.data).resolve().name}")
+    title = f"{args.task}, {folder_name(args)}"
     test_set["title"] = title + (", SMOKE RUN" if args.fast else "")
     test_set |= {"targets": data.problem.truth(data.test.targets), "groups": data.test.groups.tolist()}
     test_set["straddling"] = sorted(set(data.test.groups.tolist()) & set(data.pool.groups.tolist()))
@@ -223,6 +223,14 @@ def check_counts(args: argparse.Namespace) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"Expected --device to be available, but got {args.device!r}: {reason}") from error
+
+
+def folder_name(args: argparse.Namespace) -> str:
+    """Which of a task's sets it is, in a word for the figure."""
+    if args.data is None:
+        return "embedded"
+    name = Path(args.data).resolve().name
+    return "real" if name == args.task else name
 
 
 def require_answers(task, network: str, data: TaskData, *, default: str) -> None:
