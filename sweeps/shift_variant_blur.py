@@ -14,8 +14,9 @@ axis with 8 bits read it.
 The constraint, kept exactly in all arms: the mean of the stated σ² over the field, about 0.18 · defocus² at 32 pixels,
 which is the mean area over which a point of the scene is spread. A Gaussian sampled at whole pixels spreads less than
 its σ says where that is below 0.6, so lenses with a sharp place spread 2 to 6 % less than uniform ones at defocus 1.5
-to 2 pixels. Without the constraint the best map would be 0. The learned map may also nowhere be
-wider than 1.5 times the defocus. This budget is not a law of lenses: it asks where blur does least harm.
+to 2 pixels. Between the Gaussians that the blur is mixed from its shape is up to a tenth off at defocus 4, a fifth at
+8. Without the constraint the best map would be 0. The learned map may also nowhere be wider than 1.5 times the defocus.
+This budget is not a law of lenses: it asks where blur does least harm.
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
 """
