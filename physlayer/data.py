@@ -176,8 +176,8 @@ class TaskData:
         )  # fmt: skip
 
 
-def fingerprint(*parts: Tensor | np.ndarray | str) -> str:
-    """SHA-256 over type, shape and values of tensors, arrays of names and words, hexadecimal.
+def fingerprint(*parts: ImageSet | Tensor | np.ndarray | str) -> str:
+    """SHA-256 over type, shape and values of image sets, tensors, arrays of names and words, hexadecimal.
 
     Give it everything a split depends on, the sources too: images alone do not say who may see them.
 
@@ -187,10 +187,12 @@ def fingerprint(*parts: Tensor | np.ndarray | str) -> str:
     """
     digest = hashlib.sha256()
     for part in parts:
-        values = part.detach().cpu().numpy() if isinstance(part, Tensor) else np.asarray(part)
-        values = np.ascontiguousarray(values)
-        digest.update(f"{values.dtype.str} {values.shape}".encode())
-        digest.update(values.tobytes() if values.dtype.kind == "U" else values.data)
+        pieces = (part.images, part.targets, part.groups, part.encoding) if isinstance(part, ImageSet) else (part,)
+        for piece in pieces:
+            values = piece.detach().cpu().numpy() if isinstance(piece, Tensor) else np.asarray(piece)
+            values = np.ascontiguousarray(values)
+            digest.update(f"{values.dtype.str} {values.shape}".encode())
+            digest.update(values.tobytes() if values.dtype.kind == "U" else values.data)
     return digest.hexdigest()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["lamp", "mirror", "quarter_turn", "small_turn", "white_noise"]
+__all__ = ["eight_views", "lamp", "mirror", "quarter_turn", "small_turn", "white_noise"]
 
 
 def mirror(
@@ -39,6 +39,13 @@ def quarter_turn(images: Tensor, targets: Tensor, generator: torch.Generator) ->
     if targets.ndim == 3:
         targets = torch.where(chosen.view(-1, 1, 1), targets.transpose(1, 2), targets)
     return images, targets
+
+
+def eight_views(images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """All ways to look at what has no up and no down: mirrored and, where the images are square, turned."""
+    images, targets = mirror(images, targets, generator)
+    square = images.shape[2] == images.shape[3]
+    return quarter_turn(images, targets, generator) if square else (images, targets)
 
 
 def small_turn(images: Tensor, generator: torch.Generator, degrees: float) -> Tensor:

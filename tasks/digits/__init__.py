@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.splits import group_split
 from physlayer.training import Recipe
-from tasks.base import Options
+from tasks.base import Options, refuse
 from tasks.digits.networks import build_network
 
 __all__ = ["TASK", "Digits", "embedded_digits"]
@@ -42,11 +42,7 @@ class Digits:
         """
         if options.width not in (None, SIZE, TWICE):
             raise ValueError(f"Expected --width of digits to be {SIZE} or {TWICE} pixels, but got {options.width}.")
-        if options.groups is not None:
-            raise ValueError(
-                f"Expected no --groups for digits, but got {options.groups!r}; the files do not say who wrote them, "
-                "each image is its own source."
-            )
+        refuse(options, "digits", groups="the files do not say who wrote them, each image is its own source")
         return self._load_real(options) if options.data is not None else self._load_embedded(options)
 
     def _load_embedded(self, options: Options) -> TaskData:
@@ -138,8 +134,7 @@ def embedded_digits(size: int) -> tuple[Tensor, Tensor]:
 
 
 def _task_data(pool: ImageSet, test: ImageSet, notes: tuple[str, ...]) -> TaskData:
-    parts = [part for side in (pool, test) for part in (side.images, side.targets, side.groups, side.encoding)]
-    return TaskData("digits", CLASSES, pool, test, fingerprint(*parts, ",".join(CLASSES)), notes)
+    return TaskData("digits", CLASSES, pool, test, fingerprint(pool, test, ",".join(CLASSES)), notes)
 
 
 TASK = Digits()

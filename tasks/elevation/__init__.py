@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.splits import group_split
 from physlayer.training import Recipe
-from tasks.augmentation import mirror, quarter_turn
+from tasks.augmentation import eight_views
 from tasks.base import Options, refuse
 from tasks.cache import cached
 from tasks.elevation.scale import CLASS_NAMES
@@ -74,8 +74,7 @@ class Elevation:
             split = group_split(whole.targets, whole.group_codes, TEST_FRACTION, SPLIT_SEED, class_names=CLASS_NAMES)
             sets = [whole.subset(part) for part in split]
             notes = (f"A fixed {TEST_FRACTION:.0%} of the sources is the test set.", *notes)
-        parts = [part for side in sets for part in (side.images, side.targets, side.groups, side.encoding)]
-        return TaskData(self.name, CLASS_NAMES, *sets, fingerprint(*parts), tuple(notes))
+        return TaskData(self.name, CLASS_NAMES, *sets, fingerprint(*sets), tuple(notes))
 
     def network(self, name: str, shape: tuple[int, int, int], outputs: int) -> nn.Module:
         """A fresh network by name; ``network_in_network`` is the class projects', with dropout."""
@@ -94,10 +93,7 @@ class Elevation:
 
     def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """All eight ways to look down at terrain; heights stay."""
-        images, targets = mirror(images, targets, generator)
-        if images.shape[2] == images.shape[3]:
-            images, targets = quarter_turn(images, targets, generator)
-        return images, targets
+        return eight_views(images, targets, generator)
 
 
 TASK = Elevation()

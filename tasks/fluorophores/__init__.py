@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.fluorophores import emission_spectra, wavelength_axis
 from physlayer.training import Recipe
-from tasks.base import Options
+from tasks.base import Options, refuse
 from tasks.networks import build_network
 
 __all__ = ["CLASSES", "EMISSION", "TASK", "Fluorophores", "make_cells"]
@@ -43,9 +43,7 @@ class Fluorophores:
         Raises:
             ValueError: if a folder, sources or a width are given.
         """
-        for name, value in (("data", options.data), ("groups", options.groups), ("width", options.width)):
-            if value is not None:
-                raise ValueError(f"Expected no --{name} for fluorophores, but got {value!r}; the task is made here.")
+        refuse(options, self.name, **dict.fromkeys(("data", "groups", "width"), "the task is made here"))
         pool, test = (
             make_cells(images, seed=seed)
             for images, seed in (
@@ -57,8 +55,7 @@ class Fluorophores:
             f"Embedded procedural cells, {SIZE}×{SIZE} pixels, abundances of {', '.join(CLASSES)}; no real images, "
             "spectra of one stand-in shape at the real peaks."
         )
-        parts = [part for side in (pool, test) for part in (side.images, side.targets, side.groups, side.encoding)]
-        return TaskData("fluorophores", CLASSES, pool, test, fingerprint(*parts, ",".join(CLASSES)), (note,))
+        return TaskData("fluorophores", CLASSES, pool, test, fingerprint(pool, test, ",".join(CLASSES)), (note,))
 
     def network(self, name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
         """A fresh network by name."""

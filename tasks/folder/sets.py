@@ -53,8 +53,7 @@ def task_data(found: Found, seen: Images, *, drop_straddling: bool = False) -> T
     kind = "the official one" if official else "a fixed quarter of the sources, the same for everybody"
     notes.append(f"Test set: {kind}, {_counted(test)}; to train and validate there are {_counted(pool)}.")
     problem, asked = _problem(found, pool, test)
-    parts = [part for side in (pool, test) for part in (side.images, side.targets, side.groups, side.encoding)]
-    mark = fingerprint(*parts, found.kind, ",".join(found.names))
+    mark = fingerprint(pool, test, found.kind, ",".join(found.names))
     return TaskData("folder", problem, pool, test, mark, (*found.notes, *asked, *notes, *told, *seen.notes))
 
 

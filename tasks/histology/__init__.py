@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.problems import Segmentation
 from physlayer.training import Recipe
-from tasks.augmentation import lamp, mirror, quarter_turn
+from tasks.augmentation import eight_views, lamp
 from tasks.base import Options, refuse
 from tasks.cache import cached
 
@@ -61,8 +61,7 @@ class Histology:
             refuse(options, self.name, width="the files have their own size")
             train, test, encoding, notes = load_folder(options.data)
             sets = [ImageSet(part.images, part.masks, part.groups, encoding) for part in (train, test)]
-        parts = [part for side in sets for part in (side.images, side.targets, side.groups, side.encoding)]
-        return TaskData(self.name, Segmentation(("stroma", "gland")), *sets, fingerprint(*parts), tuple(notes))
+        return TaskData(self.name, Segmentation(("stroma", "gland")), *sets, fingerprint(*sets), tuple(notes))
 
     def network(self, name: str, shape: tuple[int, int, int], outputs: int) -> nn.Module:
         """A fresh network by name, for readings ``(C, H, W)``; the problem brings its maps to the size of the mask."""
@@ -82,9 +81,7 @@ class Histology:
 
     def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """All eight ways to look at tissue, and a small change of the lamp."""
-        images, targets = mirror(images, targets, generator)
-        if images.shape[2] == images.shape[3]:
-            images, targets = quarter_turn(images, targets, generator)
+        images, targets = eight_views(images, targets, generator)
         return lamp(images, generator), targets
 
 

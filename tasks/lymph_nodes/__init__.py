@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.splits import group_split
 from physlayer.training import Recipe
-from tasks.augmentation import lamp, mirror, quarter_turn
+from tasks.augmentation import eight_views, lamp
 from tasks.base import Options, refuse
 from tasks.cache import cached
 from tasks.networks import build_network
@@ -47,8 +47,7 @@ class LymphNodes:
         else:
             refuse(options, self.name, width="the files have their own size")
             pool, test, notes = self._real(options)
-        parts = [part for side in (pool, test) for part in (side.images, side.targets, side.groups, side.encoding)]
-        return TaskData(self.name, CLASSES, pool, test, fingerprint(*parts), notes)
+        return TaskData(self.name, CLASSES, pool, test, fingerprint(pool, test), notes)
 
     def _phantom(self, options: Options) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
         from tasks.histology import tissue
@@ -105,9 +104,7 @@ class LymphNodes:
 
     def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """All eight ways to look at tissue, and a small change of the lamp; the middle stays the middle."""
-        images, targets = mirror(images, targets, generator)
-        if images.shape[2] == images.shape[3]:
-            images, targets = quarter_turn(images, targets, generator)
+        images, targets = eight_views(images, targets, generator)
         return lamp(images, generator), targets
 
 

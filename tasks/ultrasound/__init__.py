@@ -51,8 +51,7 @@ class Ultrasound:
         else:
             sets, notes, scaled = self._real(options)
             problem = Regression.of(sets[0].targets, NAMES, "mm", tolerance=REAL_TOLERANCE_MM, scaled=scaled)
-        parts = [part for side in sets for part in (side.images, side.targets, side.groups, side.encoding)]
-        return TaskData(self.name, problem, *sets, fingerprint(*parts), notes)
+        return TaskData(self.name, problem, *sets, fingerprint(*sets), notes)
 
     def scenes(self, scatterers: Tensor) -> Tensor:
         """What the camera gets of an eye: its B-mode image."""
