@@ -11,8 +11,14 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import torch
+from torch import Tensor
 
-__all__ = ["cached"]
+from physlayer.data import ImageSet
+
+__all__ = ["cached", "rendered_sets"]
+
+SEEDS = (1, 2)  # of pool and test: two seeds share no source
 
 
 def cached(
@@ -49,3 +55,28 @@ def cached(
     except OSError:
         pass  # no place for a cache is no reason to stop
     return made
+
+
+def rendered_sets(
+    name: str,
+    modules: tuple[ModuleType, ...],
+    render: Callable[[int, int], tuple[Tensor | np.ndarray, Tensor | np.ndarray, np.ndarray]],
+    counts: tuple[int, int],
+    size: int,
+) -> list[ImageSet]:
+    """Pool and test of a phantom in linear light, from the cache if they are there.
+
+    Args:
+        name, modules: as for :func:`cached`. render: images, targets and groups of ``(count, seed)``. counts: images in
+            pool and test. size: of the images, pixels.
+    """
+    sets = []
+    for count, seed in zip(counts, SEEDS, strict=True):
+
+        def make(count: int = count, seed: int = seed) -> dict:
+            return dict(zip(("images", "targets", "groups"), render(count, seed), strict=True))
+
+        found = cached(name, modules, f"{count} {seed} {size}", make)
+        tensors = (torch.from_numpy(found[part]) for part in ("images", "targets"))
+        sets.append(ImageSet(*tensors, found["groups"], "linear"))
+    return sets

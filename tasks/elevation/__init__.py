@@ -15,7 +15,7 @@ from physlayer.splits import group_split
 from physlayer.training import Recipe
 from tasks.augmentation import eight_views
 from tasks.base import Options, refuse
-from tasks.cache import cached
+from tasks.cache import rendered_sets
 from tasks.elevation.scale import CLASS_NAMES
 from tasks.networks import build_network
 from tasks.ultrasound.networks import NetworkInNetwork
@@ -25,7 +25,6 @@ __all__ = ["TASK", "Elevation"]
 SIZE = 50  # pixels of the phantom; files have 200
 POOL, TEST = 800, 400
 FAST_POOL, FAST_TEST = 240, 120
-POOL_SEED, TEST_SEED = 1, 2  # two seeds share no region
 TEST_FRACTION, SPLIT_SEED = 0.25, 222  # of a file, the same for everybody
 
 
@@ -45,20 +44,14 @@ class Elevation:
         if options.data is None:
             from tasks.elevation import phantom, scale
 
-            size, sets = SIZE if options.width is None else options.width, []
-            for patches, seed in (
-                (FAST_POOL if options.fast else POOL, POOL_SEED),
-                (FAST_TEST if options.fast else TEST, TEST_SEED),
-            ):
+            size = SIZE if options.width is None else options.width
 
-                def make(patches: int = patches, seed: int = seed) -> dict:
-                    made = phantom.make_phantom(patches, seed=seed, size=size)
-                    images = scale.normalise_elevation(made.elevation_m.numpy())
-                    return {"images": images, "targets": made.targets, "groups": made.groups}
+            def render(count: int, seed: int) -> tuple:
+                made = phantom.make_phantom(count, seed=seed, size=size)
+                return scale.normalise_elevation(made.elevation_m.numpy()), made.targets, made.groups
 
-                made = cached("terrain_phantom", (phantom, scale), f"{patches} {seed} {size}", make)
-                tensors = (torch.from_numpy(made[name]) for name in ("images", "targets"))
-                sets.append(ImageSet(*tensors, made["groups"], "linear"))
+            counts = (FAST_POOL, FAST_TEST) if options.fast else (POOL, TEST)
+            sets = rendered_sets("terrain_images", (phantom, scale), render, counts, size)
             notes = (f"Embedded phantom of terrain, {size}×{size} pixels; sources are regions.",)
         else:
             from tasks.elevation.loaders import load_hdf5

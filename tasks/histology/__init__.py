@@ -14,14 +14,13 @@ from physlayer.problems import Segmentation
 from physlayer.training import Recipe
 from tasks.augmentation import eight_views, lamp
 from tasks.base import Options, refuse
-from tasks.cache import cached
+from tasks.cache import rendered_sets
 
 __all__ = ["TASK", "Histology"]
 
 SIZE, FAST_SIZE = 64, 32  # pixels of the phantom
 POOL, TEST = 400, 150
 FAST_POOL, FAST_TEST = 100, 50
-POOL_SEED, TEST_SEED = 1, 2  # two seeds share no slide
 
 
 class Histology:
@@ -39,19 +38,14 @@ class Histology:
         if options.data is None:
             from tasks.histology import glands, phantom, tissue
 
-            size, sets = options.width or (FAST_SIZE if options.fast else SIZE), []
-            for images, seed in (
-                (FAST_POOL if options.fast else POOL, POOL_SEED),
-                (FAST_TEST if options.fast else TEST, TEST_SEED),
-            ):
+            size = (FAST_SIZE if options.fast else SIZE) if options.width is None else options.width
 
-                def make(images: int = images, seed: int = seed) -> dict:
-                    made = phantom.make_phantom(images, seed=seed, size=size)
-                    return {"images": made.images, "masks": made.masks, "groups": made.groups}
+            def render(count: int, seed: int) -> tuple:
+                made = phantom.make_phantom(count, seed=seed, size=size)
+                return made.images, made.masks, made.groups
 
-                made = cached("gland_phantom", (glands, phantom, tissue), f"{images} {seed} {size}", make)
-                tensors = (torch.from_numpy(made[name]) for name in ("images", "masks"))
-                sets.append(ImageSet(*tensors, made["groups"], "linear"))
+            counts = (FAST_POOL, FAST_TEST) if options.fast else (POOL, TEST)
+            sets = rendered_sets("gland_images", (glands, phantom, tissue), render, counts, size)
             notes = (
                 f"Embedded phantom of H&E-stained glands, {size}×{size} pixels, linear light; sources are slides.",
             )

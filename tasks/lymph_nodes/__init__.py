@@ -16,7 +16,7 @@ from physlayer.splits import group_split
 from physlayer.training import Recipe
 from tasks.augmentation import eight_views, lamp
 from tasks.base import Options, refuse
-from tasks.cache import cached
+from tasks.cache import rendered_sets
 from tasks.networks import build_network
 
 __all__ = ["TASK", "LymphNodes"]
@@ -25,7 +25,6 @@ CLASSES = ("normal", "tumour")
 SIZE = 48  # pixels of the phantom
 POOL, TEST = 800, 400
 FAST_POOL, FAST_TEST = 200, 100
-POOL_SEED, TEST_SEED = 1, 2  # two seeds share no slide
 TEST_FRACTION, SPLIT_SEED = 0.25, 2018  # of a folder without a split, the same for everybody
 LIMIT = 8000  # real patches per split that are drawn: all would need 7 GB
 
@@ -53,19 +52,14 @@ class LymphNodes:
         from tasks.histology import tissue
         from tasks.lymph_nodes import phantom
 
-        size, sets = SIZE if options.width is None else options.width, []
-        for images, seed in (
-            (FAST_POOL if options.fast else POOL, POOL_SEED),
-            (FAST_TEST if options.fast else TEST, TEST_SEED),
-        ):
+        size = SIZE if options.width is None else options.width
 
-            def make(images: int = images, seed: int = seed) -> dict:
-                made = phantom.make_phantom(images, seed=seed, size=size)
-                return {"images": made.images, "targets": made.targets, "groups": made.groups}
+        def render(count: int, seed: int) -> tuple:
+            made = phantom.make_phantom(count, seed=seed, size=size)
+            return made.images, made.targets, made.groups
 
-            made = cached("node_phantom", (phantom, tissue), f"{images} {seed} {size}", make)
-            tensors = (torch.from_numpy(made[name]) for name in ("images", "targets"))
-            sets.append(ImageSet(*tensors, made["groups"], "linear"))
+        counts = (FAST_POOL, FAST_TEST) if options.fast else (POOL, TEST)
+        sets = rendered_sets("node_images", (phantom, tissue), render, counts, size)
         note = f"Embedded phantom of lymph nodes, {size}×{size} pixels, linear light; sources are slides."
         return *sets, (note,)
 

@@ -62,7 +62,7 @@ class Ultrasound:
     def _phantom(self, options: Options) -> tuple[list[ImageSet], tuple[str, ...]]:
         from tasks.ultrasound.phantom import make_phantom
 
-        size, sets = options.width or (FAST_SIZE if options.fast else SIZE), []
+        size, sets = (FAST_SIZE if options.fast else SIZE) if options.width is None else options.width, []
         for images, seed in (
             (FAST_POOL if options.fast else POOL, POOL_SEED),
             (FAST_TEST if options.fast else TEST, TEST_SEED),
