@@ -78,6 +78,8 @@ class Classification:
 
     Args:
         class_names: target ``k`` means ``class_names[k]``.
+        edge: of classes in order, the first of the upper side: adds ``binary_accuracy``, the share of images whose side
+            is the one with the larger sum of probabilities, and ``balanced_binary_accuracy``, its mean over the sides.
 
     Example:
         >>> cells = Classification(("a", "b"))
@@ -87,9 +89,12 @@ class Classification:
 
     kind, score, label, unit, higher_is_better = "classification", "accuracy", "test accuracy", "", True
 
-    def __init__(self, class_names: tuple[str, ...]):
+    def __init__(self, class_names: tuple[str, ...], *, edge: int | None = None):
         self.class_names = tuple(class_names)
         self.outputs = len(self.class_names)
+        if edge is not None and not 0 < edge < self.outputs:
+            raise ValueError(f"Expected edge to be 1 to {self.outputs - 1}, a class above the first, but got {edge}.")
+        self.edge = edge
 
     def check(self, targets: Tensor, images: Tensor) -> None:
         """
@@ -116,7 +121,13 @@ class Classification:
         outputs, targets, groups = _all_exposures(outputs, targets, groups, 2)
         probabilities = torch.softmax(outputs.double(), 1).numpy()
         found = classification_metrics(targets.numpy(), probabilities, class_names=self.class_names)
-        return found | {"source_accuracy": group_macro_accuracy(targets.numpy(), probabilities, groups)}
+        found["source_accuracy"] = group_macro_accuracy(targets.numpy(), probabilities, groups)
+        if self.edge is not None:
+            upper = targets.numpy() >= self.edge
+            right = (probabilities[:, self.edge :].sum(1) > 0.5) == upper
+            found["binary_accuracy"] = float(right.mean())
+            found["balanced_binary_accuracy"] = float(np.mean([right[upper == side].mean() for side in set(upper)]))
+        return found
 
     def answers(self, outputs: Tensor, targets: Tensor) -> list[int]:
         return outputs.argmax(1).tolist()

@@ -116,6 +116,22 @@ def test_exposures_are_judged_one_by_one():
     assert found["accuracy"] == 0.5
 
 
+def test_two_sides_of_an_edge_are_judged_by_the_sum_of_their_classes():
+    heat = Classification(("cold", "cool", "warm", "hot"), edge=2)
+    shares = torch.tensor([[0.3, 0.3, 0.4, 0.0], [0.4, 0.0, 0.3, 0.3], [0.0, 0.6, 0.4, 0.0]])  # lower, upper, lower
+    found = heat.metrics(shares.log(), torch.tensor([1, 3, 2]), np.array(["a", "b", "c"]))
+    assert found["accuracy"] == 0.0
+    assert found["binary_accuracy"] == pytest.approx(2 / 3)
+    assert found["balanced_binary_accuracy"] == pytest.approx((1 + 1 / 2) / 2)
+    one_side = heat.metrics(shares.log(), torch.tensor([1, 0, 0]), np.array(["a", "b", "c"]))
+    assert one_side["balanced_binary_accuracy"] == one_side["binary_accuracy"] == pytest.approx(2 / 3)
+    assert "binary_accuracy" not in Classification(heat.class_names).metrics(
+        shares.log(), torch.tensor([1, 3, 2]), np.array(["a", "b", "c"])
+    )
+    with pytest.raises(ValueError, match="edge to be 1 to 3"):
+        Classification(heat.class_names, edge=4)
+
+
 @pytest.mark.parametrize(
     ("problem", "targets", "message"),
     [

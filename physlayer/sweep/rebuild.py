@@ -201,14 +201,16 @@ def readings(material: Material, variant: Variant, scenes: Tensor) -> dict[float
 def saliency_maps(material: Material, scenes: Tensor, targets: Tensor) -> dict[str, np.ndarray]:
     """Gradient (summed over channels) and Grad-CAM of the true class, ``(points, B, H, W)``, lowest seed.
 
-    A network without convolutions has no Grad-CAM; it is then left out.
+    A network without convolutions has no Grad-CAM; it is then left out. Of a number both signs are shown: what makes it
+    smaller is evidence, too.
     """
     models = [material.model(variant, material.members(variant, value)[0]) for variant, value in material.ends()]
     convolutional = all(any(isinstance(module, nn.Conv2d) for module in model.modules()) for model in models)
     found: dict[str, list] = {"gradient": [], "grad_cam": []} if convolutional else {"gradient": []}
     for model in models:
         for method, maps in found.items():
-            maps.append(saliency(model, scenes, targets, method=method).sum(1).detach().numpy())
+            shown = saliency(model, scenes, targets, method=method, relu=material.problem.kind != "regression")
+            maps.append(shown.sum(1).detach().numpy())
     return {method: np.stack(maps) for method, maps in found.items()}
 
 

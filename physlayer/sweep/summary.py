@@ -35,6 +35,8 @@ COLUMNS = (
 SCALARS = (
     "accuracy",
     "balanced_accuracy",
+    "binary_accuracy",
+    "balanced_binary_accuracy",
     "source_accuracy",
     "negative_log_likelihood",
     "brier",
@@ -89,12 +91,13 @@ def summary_rows(records: list[dict], test_set: dict) -> list[dict]:
 
 
 def paired_rows(records: list[dict], test_set: dict, baseline: str = "fixed") -> list[dict]:
-    """Score of each arm minus the baseline at the same value: paired over seeds and over sources."""
+    """Score of each arm minus the baseline, at the same value if it is swept: paired over seeds and over sources."""
     scores, rows = judged(records, test_set), []
+    anywhere = (baseline, None) in scores.points()
     for variant, value in scores.points():
-        if variant == baseline or value is None:
+        if variant == baseline or (value is None and not anywhere):
             continue
-        difference = scores.difference((variant, value), (baseline, value))
+        difference = scores.difference((variant, value), (baseline, None if anywhere else value))
         if difference is None:
             continue
         rows.append({
@@ -162,8 +165,7 @@ def table_lines(
             place = "" if value == "" else f"{sweep.parameter} {shown_value(value, sweep.scale)}"
             line = f"{variant.name:24s}{place:16s}"
             line += f"{row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-            if (variant.name, value) in paired:
-                d = paired[variant.name, value]
+            if d := paired.get((variant.name, None if value == "" else value)):
                 line += f"   {d['difference']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]"
             lines.append(line)
     return lines

@@ -18,6 +18,7 @@ from sweeps import (
     illumination,
     kspace,
     microscope,
+    overview,
     photons,
     pixel_layout,
     quanta,
@@ -63,13 +64,18 @@ def records(out):
         (microscope, ["--task", "digits", "--radius", "19", "--variants", "fixed,learned", "--epochs", "4"]),
         (illumination, ["--photons", "300", "--variants", "fixed,learned,learned_signed", "--epochs", "2"]),
         (defocus, ["--waves", "4", "--variants", "fixed,learned,rings", "--epochs", "2"]),
+        (overview, ["--severity", "3", "--variants", "bits,pixels,blur,noise,photons,grey", "--epochs", "1"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_sweep_runs_resumes_and_reports(module, arguments, tmp_path, capsys):
     command = [*SMALL, *arguments, "--out", str(tmp_path)]
     assert main(module.SWEEP, module.__doc__, command) == 0
-    assert "incomplete" not in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "incomplete" not in printed
+    if module is overview:  # compared with an arm that has no severity, and so is an arm without one
+        differences = [line for line in printed.splitlines() if line.count("[") == 2]
+        assert [line.split()[0] for line in differences] == ["bits", "pixels", "blur", "noise", "photons", "grey"]
     assert not re.findall(r'class="missing">[^<]*', (tmp_path / "report.html").read_text())
     summary = (tmp_path / "summary.csv").read_bytes()
     assert main(module.SWEEP, module.__doc__, [*command, "--no-report"]) == 0
