@@ -32,7 +32,7 @@ from physlayer.power_layout import PowerLayout
 from physlayer.projection import ProjectionSampling
 from physlayer.quanta import QuantaSensor, bit_density, exposure_estimate
 from physlayer.response import Response
-from physlayer.sensor import SENSORS, Sensor
+from physlayer.sensor import SENSORS, Sensor, fitted_gain
 from physlayer.sites import grid_sites, log_polar_sites, random_sites
 from physlayer.spectral import SpectralFilters
 from physlayer.stains import StainOpticalDensity, stain_vectors
@@ -96,6 +96,7 @@ __all__ = [
     "effective_bits",
     "export_camera",
     "exposure_estimate",
+    "fitted_gain",
     "grid_sites",
     "lattice_shifts",
     "local_least_squares",

@@ -15,9 +15,10 @@ from physlayer.checks import Accepts, check_images, plain_number
 from physlayer.noise import Noise, photon_counts
 from physlayer.quantize import codes_of, midtread, quantize
 
-__all__ = ["SENSORS", "Sensor", "saturate", "warn_if_saturated"]
+__all__ = ["SENSORS", "Sensor", "fitted_gain", "photons_at_full_well", "saturate", "warn_if_saturated"]
 
 ALL = 0.99  # share of the pixels
+DARK_DEVIATIONS = 4.0  # of read noise between code 0 and the dark signal: next to nothing is cut off
 
 # Use as Sensor(12, **SENSORS["imx174"]).
 SENSORS: dict[str, dict[str, float]] = {
@@ -28,6 +29,52 @@ SENSORS: dict[str, dict[str, float]] = {
     # CMOS of the IMX250 kind, typical values
     "pregius345": {"full_well_electrons": 10_500, "read_noise_electrons": 2.3, "quantum_efficiency": 0.65},
 }
+
+KIND = "pregius345"  # unless said otherwise
+HEADROOM = 1.25  # of the last code above white
+
+
+def fitted_gain(
+    bits: int, exposure_photons: float, *, kind: str = KIND, headroom: float = HEADROOM
+) -> dict[str, float]:
+    r"""Settings of a sensor of `SENSORS` whose codes hold white, with headroom, and the dark noise.
+
+    .. math:: K = \frac{2^b - 1}{\min(h\,\eta\,\Phi + 8 \sigma_r,\; N_\mathrm{fw})}, \qquad o = 4 \sigma_r K
+
+    Args:
+        bits: :math:`b`. exposure_photons: :math:`\Phi`, photons on a pixel where the scene is 1.
+        kind: key of `SENSORS`. headroom: :math:`h`, of the last code above white, as a ratio.
+
+    Returns:
+        Arguments of :class:`Sensor`; the gain in DN per electron, the offset in DN.
+
+    Raises:
+        ValueError: for bits, light or headroom out of range, or an unknown kind.
+
+    Example:
+        >>> camera = Sensor(12, **fitted_gain(12, 1000.0))
+        >>> 0.7 < float(camera.eval()(torch.ones(1, 1, 50, 50)).mean()) < 0.85  # white is below the last code
+        True
+    """
+    if kind not in SENSORS:
+        raise ValueError(f"Expected kind to be one of {', '.join(SENSORS)}, but got {kind!r}.")
+    photons = plain_number("exposure_photons", exposure_photons, 1e-6, 1e12)
+    headroom = plain_number("headroom", headroom, 1e-3, 1e3)
+    read = SENSORS[kind]["read_noise_electrons"]
+    most = headroom * photons * SENSORS[kind]["quantum_efficiency"] + 2 * DARK_DEVIATIONS * read
+    gain = (2 ** check_bits(bits) - 1) / min(most, SENSORS[kind]["full_well_electrons"])
+    fitted = {"exposure_photons": photons, "gain_dn_per_electron": gain, "offset_dn": DARK_DEVIATIONS * read * gain}
+    return SENSORS[kind] | fitted
+
+
+def photons_at_full_well(kind: str = KIND) -> float:
+    r"""Photons that fill a pixel of a sensor of `SENSORS`, :math:`N_\mathrm{fw} / \eta`.
+
+    Example:
+        >>> round(photons_at_full_well("icx625"))
+        14894
+    """
+    return SENSORS[kind]["full_well_electrons"] / SENSORS[kind]["quantum_efficiency"]
 
 
 def saturate(electrons: Tensor, full_well: Tensor, leak: float = 0.01) -> Tensor:

@@ -22,15 +22,13 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from physlayer import SENSORS, ColorFilterArray, Sensor
+from physlayer import ColorFilterArray, Sensor
+from physlayer.sensor import HEADROOM, fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main
 
 BITS = 12
 TILE = 8  # side of the random and the learned tile
 START = 0.1  # standard deviation of the learned logits before training (Chakrabarti 2016)
-SENSOR = SENSORS["pregius345"]
-HEADROOM = 1.25  # of the last code above white
-DARK_DEVIATIONS = 4.0  # of read noise between code 0 and the dark signal
 FILTERS = "RGBW"
 
 
@@ -42,13 +40,7 @@ def camera(point: Point, tile: str | Tensor) -> list[nn.Module]:
     if point.shape[0] != 3:
         raise ValueError(f"Expected colour images, but got {point.shape[0]} channels; use --task blood_cells.")
     array = ColorFilterArray(tile, filters=FILTERS)
-    read = SENSOR["read_noise_electrons"]
-    white = HEADROOM * point.value * SENSOR["quantum_efficiency"] + 2 * DARK_DEVIATIONS * read
-    gain = (2**BITS - 1) / min(white, SENSOR["full_well_electrons"])
-    sensor = Sensor(
-        BITS, **SENSOR, exposure_photons=point.value, gain_dn_per_electron=gain, offset_dn=DARK_DEVIATIONS * read * gain
-    )
-    return [array, sensor, array.decoder("planes")]
+    return [array, Sensor(BITS, **fitted_gain(BITS, point.value)), array.decoder("planes")]
 
 
 def mono(point: Point) -> list[nn.Module]:
@@ -81,7 +73,7 @@ SWEEP = Sweep(
     parameter="photons",
     axis="photons on a white pixel without filter",
     minimum=0.1,
-    maximum=SENSOR["full_well_electrons"] / SENSOR["quantum_efficiency"] / HEADROOM,
+    maximum=photons_at_full_well() / HEADROOM,
     default="10,100,1000",
     variants=(
         Variant("fixed", "Bayer", fixed),

@@ -29,9 +29,10 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from physlayer import SENSORS, GaussianBlurMap, LocallyConnected2d, Sensor, local_lmmse
+from physlayer import GaussianBlurMap, LocallyConnected2d, Sensor, local_lmmse
 from physlayer.blur import TRUNCATE
 from physlayer.noise import noise_draw
+from physlayer.sensor import HEADROOM, fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main
 from physlayer.training import DRAWS
 
@@ -40,9 +41,6 @@ SHARP, SOFT = 0.5, 2.5  # σ at the left and the right border, pixels
 WIDTHS = 16  # Gaussians that the blur is mixed from: within 5 % of a Gaussian of the stated width
 WINDOW, RANK = 7, 4
 BITS = 12
-SENSOR = SENSORS["pregius345"]
-HEADROOM = 1.25  # of the last code above white
-DARK_DEVIATIONS = 4.0  # of read noise between code 0 and the dark signal
 
 
 class Light(nn.Module):
@@ -82,12 +80,10 @@ def camera(point: Point) -> list[nn.Module]:
     """The blur of a tilted sensor, its noise and converter, and the scale of the scene."""
     sigma = torch.linspace(SHARP, SOFT, NODES).expand(NODES, NODES).clone()
     blur = GaussianBlurMap(sigma, radius=math.ceil(TRUNCATE * SOFT), widths=WIDTHS)
-    read, last = SENSOR["read_noise_electrons"], 2**BITS - 1
-    electrons = point.value * SENSOR["quantum_efficiency"]
-    gain = last / min(HEADROOM * electrons + 2 * DARK_DEVIATIONS * read, SENSOR["full_well_electrons"])
-    offset = DARK_DEVIATIONS * read * gain
-    sensor = Sensor(BITS, **SENSOR, exposure_photons=point.value, gain_dn_per_electron=gain, offset_dn=offset)
-    return [blur, sensor, Light(offset / last, (offset + gain * electrons) / last)]
+    sensor = fitted_gain(BITS, point.value)
+    offset, last = sensor["offset_dn"], 2**BITS - 1
+    white = offset + sensor["gain_dn_per_electron"] * point.value * sensor["quantum_efficiency"]
+    return [blur, Sensor(BITS, **sensor), Light(offset / last, white / last)]
 
 
 def closed_form(point: Point, *, tied: bool) -> tuple[list[nn.Module], Deconvolution]:
@@ -152,7 +148,7 @@ SWEEP = Sweep(
     parameter="photons",
     axis="photons on a white pixel",
     minimum=0.1,
-    maximum=SENSOR["full_well_electrons"] / SENSOR["quantum_efficiency"] / HEADROOM,
+    maximum=photons_at_full_well() / HEADROOM,
     default="30,300,3000",
     variants=(
         Variant("fixed", "as it was read", fixed),

@@ -29,8 +29,9 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from physlayer import SENSORS, IncoherentImaging, Sensor
+from physlayer import IncoherentImaging, Sensor
 from physlayer.pupil import OBJECTIVES, zernike_start
+from physlayer.sensor import fitted_gain
 from physlayer.sweep import Point, Sweep, Variant, main
 
 OBJECTIVE = OBJECTIVES["20x"]
@@ -42,9 +43,6 @@ ROOM = 1.4  # of a learned pupil's window over the one that holds its start
 POSITIONS = 8  # of the focus in a batch of the training
 PHOTONS = 300.0  # on a white pixel
 BITS = 12
-SENSOR = SENSORS["pregius345"]
-HEADROOM = 1.25  # of the last code above white
-DARK_DEVIATIONS = 4.0  # of read noise between code 0 and the dark signal
 
 
 class Lens(IncoherentImaging):
@@ -77,13 +75,7 @@ def camera(point: Point, **pupil: Tensor | nn.Parameter) -> list[nn.Module]:
         start = Lens(**optics, **{name: value.detach() for name, value in pupil.items()})
         optics["window_pixels"] = int(ROOM * start.window_pixels) // 2 * 2 + 1
     lens = Lens(**optics, **pupil)
-    read = SENSOR["read_noise_electrons"]
-    white = HEADROOM * PHOTONS * SENSOR["quantum_efficiency"] + 2 * DARK_DEVIATIONS * read
-    gain = (2**BITS - 1) / white
-    sensor = Sensor(
-        BITS, **SENSOR, exposure_photons=PHOTONS, gain_dn_per_electron=gain, offset_dn=DARK_DEVIATIONS * read * gain
-    )
-    return [lens, sensor]
+    return [lens, Sensor(BITS, **fitted_gain(BITS, PHOTONS))]
 
 
 def cubic_zernikes(alpha_waves: float) -> Tensor:

@@ -32,15 +32,14 @@ from torch import Tensor, nn
 
 from physlayer import SENSORS, Sensor, SpectralFilters
 from physlayer.fluorophores import rgb_camera_curves, wavelength_axis
+from physlayer.sensor import fitted_gain
 from physlayer.sweep import Point, Sweep, Variant, main
 from physlayer.unmixing import cramer_rao_bound
 from tasks.fluorophores import CLASSES, EMISSION
 
 PHOTONS = 100.0  # of one exposure, where the abundances sum to 1
 BITS = 12
-SENSOR = SENSORS["pregius345"]
-HEADROOM = 1.25  # of the last code above white
-DARK_DEVIATIONS = 4.0  # of read noise between code 0 and the dark signal
+SENSOR = SENSORS["pregius345"]  # that of fitted_gain
 SHINING_NM = (450.0, 650.0)  # where bands are laid out
 CELL = 0.25  # of the brightest pixel: above lies the cell
 STARTS, STEPS, RATE = 3, 100, 0.05  # of the search for the smallest bound
@@ -54,11 +53,7 @@ def camera(point: Point, filters: SpectralFilters) -> list[nn.Module]:
     if point.shape[0] != len(CLASSES):
         raise ValueError(f"Expected abundances of {len(CLASSES)} fluorophores, but got {point.shape[0]} channels; "
                          "use --task fluorophores.")  # fmt: skip
-    read = SENSOR["read_noise_electrons"]
-    white = HEADROOM * PHOTONS * SENSOR["quantum_efficiency"] + 2 * DARK_DEVIATIONS * read
-    gain = (2**BITS - 1) / white
-    offset = DARK_DEVIATIONS * read * gain
-    return [filters, Sensor(BITS, **SENSOR, exposure_photons=PHOTONS, gain_dn_per_electron=gain, offset_dn=offset)]
+    return [filters, Sensor(BITS, **fitted_gain(BITS, PHOTONS))]
 
 
 def bands(cuts_nm: Tensor) -> SpectralFilters:

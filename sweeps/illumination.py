@@ -30,10 +30,11 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from physlayer import SENSORS, CoherentImaging, ColorWeights, LedIllumination, Sensor
+from physlayer import CoherentImaging, ColorWeights, LedIllumination, Sensor
 from physlayer.base import PhysicalLayer
 from physlayer.coherent import coherent_image
 from physlayer.illumination import led_grid
+from physlayer.sensor import fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main
 
 SIDE = 5  # of the square of LEDs
@@ -41,9 +42,7 @@ THICKNESS_WAVES = 0.2  # 2 µm denser than water by 0.06, at 0.6 µm
 APERTURE = 5 / 32  # radius of the aperture, cells per pixel of the image's width
 STEP = 0.6  # aperture radii between LEDs: at 32 pixels the inner nine lie within 0.85, the others from 1.2 on
 BITS = 12
-SENSOR = SENSORS["pregius345"]
 HEADROOM = 3.0  # of the last code above the light without a sample: interference gathers light
-DARK_DEVIATIONS = 4.0  # of read noise between code 0 and the dark signal
 GREEN = 1  # channel of colour images that is the thickness
 
 
@@ -93,12 +92,7 @@ def camera(point: Point, weights: Tensor, *, signed: bool = False) -> list[nn.Mo
     _, height, width = point.shape
     microscope = CoherentImaging(APERTURE * width, thickness_waves=THICKNESS_WAVES)
     leds = LedIllumination(weights, signed=signed, output="exposures" if signed else "difference")
-    read = SENSOR["read_noise_electrons"]
-    most = HEADROOM * point.value * SENSOR["quantum_efficiency"] + 2 * DARK_DEVIATIONS * read
-    gain = (2**BITS - 1) / min(most, SENSOR["full_well_electrons"])
-    sensor = Sensor(
-        BITS, **SENSOR, exposure_photons=point.value, gain_dn_per_electron=gain, offset_dn=DARK_DEVIATIONS * read * gain
-    )
+    sensor = Sensor(BITS, **fitted_gain(BITS, point.value, headroom=HEADROOM))
     steps = [leds.decoder()] if signed else []
     pictures = LedPictures(tilts(height, width), microscope, (height, width))
     return [*thickness(point), pictures, leds, sensor, *steps]
@@ -139,7 +133,7 @@ SWEEP = Sweep(
     parameter="photons",
     axis="photons on a pixel without a sample",
     minimum=0.1,
-    maximum=SENSOR["full_well_electrons"] / SENSOR["quantum_efficiency"] / HEADROOM,
+    maximum=photons_at_full_well() / HEADROOM,
     default="10,100,1000",
     variants=(
         Variant("fixed", "LED in the middle", fixed),

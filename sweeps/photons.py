@@ -20,13 +20,11 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from physlayer import SENSORS, Sensor
+from physlayer import Sensor
+from physlayer.sensor import fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main
 
 BITS = 10
-SENSOR = SENSORS["pregius345"]
-HEADROOM = 1.25  # of the last code above white
-DARK_DEVIATIONS = 4.0  # of read noise between code 0 and the dark signal
 
 
 def no_layer(point: Point) -> list[nn.Module]:
@@ -34,15 +32,15 @@ def no_layer(point: Point) -> list[nn.Module]:
 
 
 def camera(point: Point, gain: Tensor, **changes: float) -> list[nn.Module]:
-    quantities = SENSOR | {"exposure_photons": point.value, "dark_current_electrons_per_second": 5.0} | changes
-    offset = DARK_DEVIATIONS * SENSOR["read_noise_electrons"] * gain.detach()
-    return [Sensor(BITS, **quantities, gain_dn_per_electron=gain, offset_dn=offset)]
+    fitted = fitted_gain(BITS, point.value)
+    scale = gain.detach() / fitted["gain_dn_per_electron"]
+    own = {"dark_current_electrons_per_second": 5.0, "gain_dn_per_electron": gain} | changes
+    return [Sensor(BITS, **(fitted | {"offset_dn": fitted["offset_dn"] * scale} | own))]
 
 
 def gain_of(point: Point) -> Tensor:
     """Gain per channel, DN per electron, that puts white below the last code, or full well if that comes first."""
-    white = HEADROOM * point.value * SENSOR["quantum_efficiency"] + 2 * DARK_DEVIATIONS * SENSOR["read_noise_electrons"]
-    return torch.full((point.shape[0], 1, 1), (2**BITS - 1) / min(white, SENSOR["full_well_electrons"]))
+    return torch.full((point.shape[0], 1, 1), fitted_gain(BITS, point.value)["gain_dn_per_electron"])
 
 
 def fixed(point: Point) -> list[nn.Module]:
@@ -67,7 +65,7 @@ SWEEP = Sweep(
     parameter="photons",
     axis="photons on a white pixel",
     minimum=0.1,
-    maximum=SENSOR["full_well_electrons"] / SENSOR["quantum_efficiency"],  # white fills the well
+    maximum=photons_at_full_well(),  # white fills the well
     default="10..10000",
     variants=(
         Variant("fixed", "fixed gain", fixed),

@@ -1,9 +1,7 @@
 """The Kaggle blood-cell folder, on a tiny copy of its layout, and on the real one where there is one."""
 
 import csv
-import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -259,11 +257,8 @@ def test_number_of_threads_changes_no_pixel(folder):
 
 
 @pytest.mark.realdata
-def test_official_download_has_the_audited_counts(tmp_path):
-    data = os.environ.get("PHYSLAYER_DATA") or Path(__file__).parents[3] / "shared" / "data"
-    root = Path(data) / "blood_cells"
-    if not root.is_dir():
-        pytest.skip("the blood-cell images are not here; set PHYSLAYER_DATA to the folder of blood_cells")
+def test_official_download_has_the_audited_counts(tmp_path, real):
+    root = real("blood_cells")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pool, test, class_names, notes = load_folder(root, cache=tmp_path, progress=False)

@@ -1,8 +1,6 @@
 """The digit task: IDX files written by the test, the embedded set, and MNIST itself where there is one."""
 
 import gzip
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -200,11 +198,8 @@ def test_perceptron_knows_where_a_lone_pixel_lies_and_a_network_of_channel_means
 
 
 @pytest.mark.realdata
-def test_official_mnist_has_its_published_counts():
-    data = os.environ.get("PHYSLAYER_DATA") or Path(__file__).parents[3] / "shared" / "data"
-    root = Path(data) / "mnist"
-    if not root.is_dir():
-        pytest.skip("MNIST is not here; set PHYSLAYER_DATA to the folder of mnist")
+def test_official_mnist_has_its_published_counts(real):
+    root = real("mnist")
     found = get_task("digits").load(Options(data=str(root)))
     assert (len(found.pool), len(found.test)) == (60_000, 10_000)
     assert found.pool.images.shape[1:] == found.test.images.shape[1:] == (1, 28, 28)

@@ -1,8 +1,5 @@
 """Every task of the field by the same rules: data, networks, augmentation, and what it refuses."""
 
-import os
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -107,23 +104,15 @@ def test_what_a_task_cannot_do_is_refused(name):
         get_task(name).load(Options(data="/nonexistent"))
 
 
-def real(name):
-    places = [os.environ.get("PHYSLAYER_DATA"), Path(__file__).parents[3] / "shared" / "data"]
-    found = [Path(place) / name for place in places if place and (Path(place) / name).is_dir()]
-    if not found:
-        pytest.skip(f"no {name} at PHYSLAYER_DATA")
-    return str(found[0])
-
-
 @pytest.mark.realdata
-def test_warwick_glands_load_with_their_official_split():
-    data = get_task("histology").load(Options(data=real("warwick")))
+def test_warwick_glands_load_with_their_official_split(real):
+    data = get_task("histology").load(Options(data=str(real("warwick"))))
     assert (len(data.pool), len(data.test)) == (85, 60) and data.pool.images.shape[1:] == (2, 128, 128)
 
 
 @pytest.mark.realdata
-def test_fetal_heads_are_learned_as_shares_and_judged_in_millimetres():
-    data = get_task("ultrasound").load(Options(data=real("fetal_head"), width=40))
+def test_fetal_heads_are_learned_as_shares_and_judged_in_millimetres(real):
+    data = get_task("ultrasound").load(Options(data=str(real("fetal_head")), width=40))
     assert data.problem.scaled and data.pool.targets.shape[1] == 4 and len(data.pool) + len(data.test) == 800
     truth = torch.tensor(data.problem.truth(data.test.targets))
     assert 50 < float(truth.mean()) < 90  # mm

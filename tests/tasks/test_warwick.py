@@ -1,8 +1,5 @@
 """The Warwick gland folder, on a tiny copy of its layout, and on the real one where there is one."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -142,11 +139,8 @@ def test_a_test_image_that_is_also_in_train_is_reported(folder, arrays):
 
 
 @pytest.mark.realdata
-def test_the_real_folder_has_85_and_60_images_half_of_them_gland():
-    data = os.environ.get("PHYSLAYER_DATA") or Path(__file__).parents[3] / "shared" / "data"
-    folder = Path(data) / "warwick"
-    if not folder.is_dir():
-        pytest.skip("the gland images are not here; set PHYSLAYER_DATA to the folder of warwick")
+def test_the_real_folder_has_85_and_60_images_half_of_them_gland(real):
+    folder = real("warwick")
     train, test, encoding, notes = load_folder(folder)
     assert train.images.shape == (85, 2, 128, 128) and test.images.shape == (60, 2, 128, 128)
     assert encoding == "linear" and "50 % and 49 %" in notes[0] and "pixel by pixel" not in " ".join(notes)
