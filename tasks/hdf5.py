@@ -23,7 +23,7 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
 
     Raises:
         ImportError: if h5py is not installed. FileNotFoundError: if there is no such file.
-        ValueError: if it is no HDF5 file or damaged.
+        ValueError: if it is no HDF5 file or damaged, which may show only when an array is read.
     """
     path = Path(path)
     try:
@@ -37,14 +37,15 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
         fix = f"; unpack {packed.name} first" if packed.is_file() else ""
         raise FileNotFoundError(f"Expected an HDF5 file {path}, but got none{fix}.")
     try:
-        file = h5py.File(path, "r")
+        with h5py.File(path, "r") as file:
+            yield file
+    except FileNotFoundError:  # another file, opened meanwhile
+        raise
     except OSError as error:
         raise ValueError(
             f"Expected {path.name} to be a whole HDF5 file, but got: {error}; download it again, and unpack it if it "
             "is compressed."
         ) from error
-    with file:
-        yield file
 
 
 def dataset(file: h5py.File, name: str) -> h5py.Dataset:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tasks.hdf5 import dataset, open_hdf5
 from tasks.ultrasound.diameters import DiameterImages, reduce_images, require_diameters, require_seen, some
 
 __all__ = ["load_folder", "load_hdf5", "patient_of"]
@@ -61,26 +62,8 @@ def load_hdf5(
         ValueError: if the file is no HDF5, lacks ``/images`` or ``/meta``, or they do not match, or a label is no
             diameter in centimetres.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected an HDF5 file of ultrasound images, but got {path}, which is missing.")
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError("Expected h5py to read HDF5, but got none; pip install 'physlayer[hdf5]'.") from error
-
-    try:
-        with h5py.File(path, "r") as file:
-            found = sorted(file)
-            arrays = {name: np.asarray(file[name]) for name in ("images", "meta") if name in file}
-    except (OSError, TypeError, ValueError) as error:
-        raise ValueError(f"Expected {path.name} to be a readable HDF5 file, but got: {error}.") from error
-    for name in ("images", "meta"):
-        if name not in arrays:
-            raise ValueError(
-                f"Expected {path.name} to hold /images and /meta, but got {', '.join(found) or 'nothing'}."
-            )
-    images, meta = arrays["images"], arrays["meta"]
+    with open_hdf5(path) as file:
+        images, meta = (np.asarray(dataset(file, name)) for name in ("images", "meta"))
     if images.ndim not in (3, 4) or not images.size or images.dtype.kind not in "uif":
         raise ValueError(
             f"Expected /images to be numbers (N, H, W) or (N, C, H, W), but got {images.dtype} {images.shape}."

@@ -170,8 +170,8 @@ GOOD = {"images": np.zeros((2, 10, 10)), "meta": np.full((2, 2), 2.4)}
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"pictures": GOOD["images"], "meta": GOOD["meta"]}, "to hold /images and /meta, but got meta, pictures"),
-        ({"images": GOOD["images"]}, "to hold /images and /meta, but got images"),
+        ({"pictures": GOOD["images"], "meta": GOOD["meta"]}, "to hold an array images, but got meta, pictures"),
+        ({"images": GOOD["images"]}, "to hold an array meta, but got images"),
         (GOOD | {"meta": np.full((3, 2), 2.4)}, r"Expected /meta to be \(2, 2\), vertical .* but got float64 \(3, 2\)"),
         (GOOD | {"meta": np.full(2, 2.4)}, r"but got float64 \(2,\)"),
         (GOOD | {"meta": np.array([[2.4, 2.4], [np.nan, 2.4]])}, "but got NaN, .* in row 1 of /meta"),
@@ -187,18 +187,31 @@ def test_hdf5_that_is_not_such_a_file_is_refused(tmp_path, arrays, message):
 
 
 def test_missing_and_damaged_hdf5_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"Expected an HDF5 file .* but got .*us\.h5, which is missing"):
+    with pytest.raises(FileNotFoundError, match=r"Expected an HDF5 file .*us\.h5, but got none"):
         load_hdf5(tmp_path / "us.h5")
     pytest.importorskip("h5py")
     (tmp_path / "us.h5").write_bytes(b"no file of that kind")
-    with pytest.raises(ValueError, match=r"Expected us\.h5 to be a readable HDF5 file, but got"):
+    with pytest.raises(ValueError, match=r"Expected us\.h5 to be a whole HDF5 file, but got"):
         load_hdf5(tmp_path / "us.h5")
+
+
+def test_hdf5_whose_damage_shows_when_it_is_read_is_named(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = write_hdf5(tmp_path / "us.h5", meta=GOOD["meta"])
+    pictures = np.random.default_rng(0).integers(0, 255, GOOD["images"].shape, dtype=np.uint8)
+    with h5py.File(path, "a") as file:
+        file.create_dataset("images", data=pictures, chunks=True, fletcher32=True)
+    held = path.read_bytes()
+    place = held.index(pictures.tobytes()[:64])
+    path.write_bytes(held[:place] + bytes([held[place] ^ 1]) + held[place + 1 :])
+    with pytest.raises(ValueError, match=r"Expected us\.h5 to be a whole HDF5 file, but got"):
+        load_hdf5(path)
 
 
 def test_without_h5py_the_error_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "us.h5").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ImportError, match=r"Expected h5py to read HDF5, but got none; pip install 'physlayer\[hdf5\]'"):
+    with pytest.raises(ImportError, match=r"Expected h5py to be installed, .* pip install physlayer\[hdf5\]"):
         load_hdf5(tmp_path / "us.h5")
 
 
