@@ -8,69 +8,18 @@ noise and statistics is the same for all three.
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["Classification", "Problem", "Regression", "Segmentation"]
+from physlayer.problem import Problem, all_exposures, described
+from physlayer.segmentation import Segmentation, resized
 
+__all__ = ["Classification", "Problem", "Regression", "Segmentation", "resized"]
 
-class Problem(Protocol):
-    """Interface of the three problems.
-
-    Attributes:
-        kind: ``"classification"``, ``"regression"`` or ``"segmentation"``. score: name of the score in tables.
-        label: of the score on an axis, with its unit. unit: of the score, ``""`` for shares, which are shown in %.
-        higher_is_better: whether a larger score is better. outputs: numbers or maps that the network gives.
-    """
-
-    kind: str
-    score: str
-    label: str
-    unit: str
-    higher_is_better: bool
-    outputs: int
-
-    def check(self, targets: Tensor, images: Tensor) -> None:
-        """Refuse targets of another kind."""
-
-    def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Mean loss of a batch, differentiable."""
-
-    def score_images(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Score of every image by itself, ``(N,)``, float64."""
-
-    def metrics(self, outputs: Tensor, targets: Tensor, groups: np.ndarray) -> dict:
-        """All metrics, of one set of outputs ``(N, …)`` or of several exposures ``(D, N, …)``."""
-
-    def answers(self, outputs: Tensor, targets: Tensor) -> list | None:
-        """What is recorded of every image, or ``None``."""
-
-    def truth(self, targets: Tensor) -> list:
-        """What the answers should be."""
-
-    def constant(self, targets: Tensor) -> float:
-        """Score of the best answer that does not look at the image."""
-
-    def describe(self) -> dict:
-        """All that tables and figures need, as JSON."""
-
-
-def _described(problem: Problem) -> dict:
-    return {name: getattr(problem, name) for name in ("kind", "score", "label", "unit", "higher_is_better")}
-
-
-def _all_exposures(
-    outputs: Tensor, targets: Tensor, groups: np.ndarray, ndim: int
-) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Exposures one after the other, each with the targets and the sources."""
-    if outputs.ndim == ndim:
-        return outputs, targets, groups
-    draws = len(outputs)
-    return outputs.flatten(0, 1), targets.repeat(draws, *(1,) * (targets.ndim - 1)), np.tile(groups, draws)
+EVEN = 1.1  # times its even share: what the most frequent class may have where all count as equally frequent
 
 
 class Classification:
@@ -118,7 +67,7 @@ class Classification:
     def metrics(self, outputs: Tensor, targets: Tensor, groups: np.ndarray) -> dict:
         from physlayer.metrics import classification_metrics, group_macro_accuracy
 
-        outputs, targets, groups = _all_exposures(outputs, targets, groups, 2)
+        outputs, targets, groups = all_exposures(outputs, targets, groups, 2)
         probabilities = torch.softmax(outputs.double(), 1).numpy()
         found = classification_metrics(targets.numpy(), probabilities, class_names=self.class_names)
         found["source_accuracy"] = group_macro_accuracy(targets.numpy(), probabilities, groups)
@@ -135,12 +84,15 @@ class Classification:
     def truth(self, targets: Tensor) -> list[int]:
         return targets.tolist()
 
-    def constant(self, targets: Tensor) -> float:
-        """One class for all, where all are equally frequent."""
-        return 1 / self.outputs
+    def blind(self, targets: Tensor, seen: Tensor) -> tuple[float, str]:
+        """The most frequent class of the training set for every image; chance, where all are about as frequent."""
+        shares = torch.bincount(seen, minlength=self.outputs) / len(seen)
+        if float(shares.max()) < EVEN / self.outputs:
+            return 1 / self.outputs, "chance"
+        return float((targets == shares.argmax()).double().mean()), "most frequent class"
 
     def describe(self) -> dict:
-        return _described(self) | {"class_names": list(self.class_names)}
+        return described(self) | {"class_names": list(self.class_names)}
 
 
 class Regression:
@@ -193,6 +145,12 @@ class Regression:
         """With the mean and the deviation of these targets, ``(N, K)`` or, scaled, ``(N, 2K)``."""
         seen = targets[:, : len(names)].double()
         mean, deviation = (tuple(part.tolist()) for part in (seen.mean(0), seen.std(0)))
+        for name, middle, spread in zip(names, mean, deviation, strict=True):
+            if not spread > 0:
+                raise ValueError(
+                    f"Expected {name} to differ between images, but got {middle:g} in all {len(seen)}; there is "
+                    "nothing to learn."
+                )
         return cls(names, unit, mean=mean, deviation=deviation, tolerance=tolerance, scaled=scaled)
 
     def check(self, targets: Tensor, images: Tensor) -> None:
@@ -236,7 +194,7 @@ class Regression:
     def metrics(self, outputs: Tensor, targets: Tensor, groups: np.ndarray) -> dict:
         from physlayer.regression_metrics import regression_metrics
 
-        outputs, targets, groups = _all_exposures(outputs, targets.double(), groups, 2)
+        outputs, targets, groups = all_exposures(outputs, targets.double(), groups, 2)
         truth, predicted = self.true(targets).numpy(), self.predicted(outputs.double(), targets).numpy()
         return regression_metrics(truth, predicted, groups, names=self.names, tolerance=self.tolerance)
 
@@ -246,102 +204,10 @@ class Regression:
     def truth(self, targets: Tensor) -> list[list[float]]:
         return self.true(targets.double()).tolist()
 
-    def constant(self, targets: Tensor) -> float:
-        """The mean of the training targets for every image, times its scale."""
-        return float(self.score_images(torch.zeros(len(targets), self.outputs), targets).mean())
+    def blind(self, targets: Tensor, seen: Tensor) -> tuple[float, str]:
+        """The mean of the training targets for every image; scaled, the mean of :math:`y/s` times its scale."""
+        score = float(self.score_images(torch.zeros(len(targets), self.outputs), targets).mean())
+        return score, "mean share of the picture" if self.scaled else "mean of the training set"
 
     def describe(self) -> dict:
-        return _described(self) | {"names": list(self.names), "tolerance": self.tolerance}
-
-
-class Segmentation:
-    r"""A class for every pixel: cross entropy plus soft Dice loss, scored by the Dice of each image.
-
-    .. math:: L = -\overline{\log p_{t}} + 1 - \frac{2 \sum p_1 t + \epsilon}{\sum p_1 + \sum t + \epsilon}, \qquad
-        \mathrm{Dice} = \frac{2\,|P \cap T|}{|P| + |T|}
-
-    The score is of class 1 (the object); an image without an object in which none is found scores 1. Maps of another
-    size than the mask, of a camera with fewer pixels, are interpolated to it.
-
-    Args:
-        class_names: of the pixels; the first is the background.
-
-    Example:
-        >>> glands = Segmentation(("stroma", "gland"))
-        >>> found = torch.tensor([[[[0.0, 0.0]], [[1.0, 1.0]]]])  # gland everywhere
-        >>> glands.score_images(found, torch.tensor([[[1, 0]]], dtype=torch.uint8))
-        tensor([0.6667], dtype=torch.float64)
-    """
-
-    kind, score, label, unit, higher_is_better = "segmentation", "dice", "Dice of a test image", "", True
-
-    def __init__(self, class_names: tuple[str, ...] = ("background", "object")):
-        if len(class_names) != 2:
-            raise ValueError(f"Expected class_names to name background and object, but got {class_names}.")
-        self.class_names = tuple(class_names)
-        self.outputs = 2
-
-    def check(self, targets: Tensor, images: Tensor) -> None:
-        """
-        Raises:
-            ValueError: if targets are no masks of 0 and 1 as large as the images.
-        """
-        wanted = (len(images), *images.shape[2:])
-        if targets.dtype != torch.uint8 or tuple(targets.shape) != wanted:
-            raise ValueError(
-                f"Expected masks to be uint8 of shape {wanted}, but got {targets.dtype} of {tuple(targets.shape)}."
-            )
-        if int(targets.max()) > 1:
-            raise ValueError(
-                f"Expected masks to hold 0 and 1, but got {int(targets.max())}; divide masks of 0 and 255."
-            )
-
-    def loss(self, outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        outputs = resized(outputs, targets)
-        entropy = F.cross_entropy(outputs, targets.long(), label_smoothing=label_smoothing)
-        share, truth = outputs.softmax(1)[:, 1].flatten(1), targets.flatten(1).to(outputs.dtype)
-        both, each = (share * truth).sum(1), share.sum(1) + truth.sum(1)
-        return entropy + (1 - (2 * both + 1) / (each + 1)).mean()
-
-    def score_images(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        from physlayer.segmentation_metrics import dice
-
-        return torch.from_numpy(dice(self.masks(outputs, targets), targets.numpy()))
-
-    def masks(self, outputs: Tensor, targets: Tensor) -> np.ndarray:
-        """Class of every pixel at the size of the masks."""
-        return resized(outputs, targets).argmax(1).numpy()
-
-    def metrics(self, outputs: Tensor, targets: Tensor, groups: np.ndarray) -> dict:
-        from physlayer.segmentation_metrics import segmentation_metrics
-
-        outputs, targets, groups = _all_exposures(outputs, targets, groups, 4)
-        return segmentation_metrics(targets.numpy(), self.masks(outputs, targets), groups)
-
-    def answers(self, outputs: Tensor, targets: Tensor) -> None:
-        """Masks are large: the scores say what tables need, and the report has the outputs."""
-        return None
-
-    def truth(self, targets: Tensor) -> list[int]:
-        """Nothing: masks stay in the data."""
-        return [0] * len(targets)
-
-    def constant(self, targets: Tensor) -> float:
-        """The object everywhere."""
-        share = targets.double().flatten(1).mean(1)
-        return float((2 * share / (1 + share)).mean())
-
-    def describe(self) -> dict:
-        return _described(self) | {"class_names": list(self.class_names)}
-
-
-def resized(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Maps at the size of the masks.
-
-    Example:
-        >>> resized(torch.zeros(1, 2, 4, 4), torch.zeros(1, 8, 6)).shape
-        torch.Size([1, 2, 8, 6])
-    """
-    if outputs.shape[-2:] == targets.shape[-2:]:
-        return outputs
-    return F.interpolate(outputs, size=tuple(targets.shape[-2:]), mode="bilinear", align_corners=False)
+        return described(self) | {"names": list(self.names), "tolerance": self.tolerance}

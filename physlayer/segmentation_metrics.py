@@ -65,7 +65,7 @@ def segmentation_metrics(truth: np.ndarray, predicted: np.ndarray, groups: np.nd
         "jaccard": float(jaccard(predicted, truth).mean()),
         "pixel_accuracy": float(right.mean()),
         "source_dice": float(per_source.mean()),
-        "pooled_dice": float(2 * both.sum() / max(each.sum(), 1)),
+        "pooled_dice": float(2 * both.sum() / each.sum()) if each.any() else 1.0,
         "dice_quantiles": [float(q) for q in np.quantile(overlaps, QUANTILES)],
     }
 

@@ -54,7 +54,7 @@ def test_size_that_an_image_does_not_show_scales_what_was_seen_and_teaches_nothi
     assert torch.allclose(head.score_images(outputs, targets), torch.tensor([20.0, 10.0]).double())
     assert float(head.loss(outputs[:1], targets[:1])) == float(head.loss(outputs[1:], targets[1:]))
     assert np.allclose(head.truth(targets), [[100], [50]]) and np.allclose(head.answers(outputs, targets), [[80], [40]])
-    assert head.constant(targets) == pytest.approx(15)
+    assert head.blind(targets, targets) == (pytest.approx(15), "mean share of the picture")
     seen = torch.tensor([[0.3, 1.0], [0.5, 9.0]])
     assert Regression.of(seen, ("width",), "mm", tolerance=1.0, scaled=True).mean == pytest.approx((0.4,))
 
@@ -104,10 +104,15 @@ def test_maps_of_few_pixels_are_judged_at_the_size_of_the_mask():
 
 
 def test_constant_answers_are_the_ones_a_blind_network_can_give():
-    assert Classification(("a", "b", "c", "d")).constant(torch.zeros(3)) == 0.25
-    assert EYE.constant(torch.tensor([[25.0, 23.0], [23.0, 23.0]])) == 0.5
+    letters, even = Classification(("a", "b", "c", "d")), torch.arange(40) % 4
+    assert letters.blind(torch.zeros(3).long(), even) == (0.25, "chance")
+    assert letters.blind(torch.tensor([0, 1, 1, 2]), torch.tensor([1, 1, 0])) == (0.5, "most frequent class")
+    eyes = torch.tensor([[25.0, 23.0], [23.0, 23.0]])
+    assert EYE.blind(eyes, eyes) == (0.5, "mean of the training set")
     truth = torch.tensor([[[1, 0], [1, 0]]], dtype=torch.uint8)
-    assert Segmentation().constant(truth) == pytest.approx(2 / 3)
+    assert Segmentation().blind(truth, truth) == (pytest.approx(2 / 3), "object everywhere")
+    mostly_empty = torch.cat([truth, torch.zeros(3, 2, 2, dtype=torch.uint8)])
+    assert Segmentation().blind(mostly_empty, mostly_empty) == (0.75, "no object")
 
 
 def test_exposures_are_judged_one_by_one():

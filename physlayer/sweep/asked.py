@@ -20,6 +20,7 @@ class Asked:
     names: tuple[str, ...] = ()
     tolerance: float = 0.0
     constant: float | None = None
+    blind: str = ""
 
     @property
     def words(self) -> str:
@@ -33,7 +34,9 @@ class Asked:
 
     @property
     def chance(self) -> tuple[float, str]:
-        """Score without looking at the image, and its name on a figure."""
+        """Score without looking at the image, and its name on a figure; folders from before had no name for it."""
+        if self.blind:
+            return self.constant, self.blind
         if self.kind == "classification":
             return 1 / len(self.class_names), "chance"
         return self.constant, "mean of the training set" if self.kind == "regression" else "object everywhere"

@@ -66,6 +66,8 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
         action="store_true",
         help="score on held-out training sources instead of the test set: for choosing settings",
     )
+    add("--no-augment", action="store_true",
+        help="train on the images as they are, not mirrored, turned or under another lamp")  # fmt: skip
     add("--no-report", action="store_true", help="write summary.csv only, no figure and no report")
     return parser
 
@@ -81,7 +83,7 @@ def main(sweep: Sweep, manual: str, arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; finished runs are kept and the same command continues from them", file=sys.stderr)
         return 130
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -108,10 +110,12 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
         drop_straddling=args.drop_straddling, width=args.width, development=args.development,
     )  # fmt: skip
     data = task_data(args.task, options)
+    require_judgement(data)
     for seed in seeds:
         data.split(seed)  # every seed must give a valid split before hours are spent on the first
     recipe = task.recipe(options).as_dict() | {"linear": args.encoding == "linear"}
     recipe |= {} if args.epochs is None else {"epochs": args.epochs}
+    recipe |= {"augment": False} if args.no_augment else {}
     network = args.network or task.default_network(options)
     require_answers(task, network, data, default=task.default_network(options))
     shared = {"task": args.task, "data": data.fingerprint, "network": network, "recipe": recipe}
@@ -233,6 +237,28 @@ def folder_name(args: argparse.Namespace) -> str:
     return "real" if name == args.task else name
 
 
+def require_judgement(data: TaskData) -> None:
+    """Refuse a test set from which no interval follows, or on which every network is right, before hours are spent.
+
+    Raises:
+        ValueError: for a test set of one source, or a single class in training or test.
+    """
+    sources = len(set(data.test.groups.tolist()))
+    if sources < 2:
+        raise ValueError(
+            f"Expected a test set of at least 2 sources, but got {sources} ({len(data.test)} images): an interval over "
+            "sources needs more; add images of other sources."
+        )
+    if data.problem.kind != "classification":
+        return
+    for name, part in (("training", data.pool), ("test", data.test)):
+        if len(found := part.targets.unique()) < 2:
+            raise ValueError(
+                f"Expected at least 2 classes in the {name} set, but got {data.problem.class_names[int(found[0])]} "
+                f"alone ({len(part)} images); add images of another class."
+            )
+
+
 def require_answers(task, network: str, data: TaskData, *, default: str) -> None:
     """Refuse a network that answers another question, before hours are spent.
 
@@ -255,4 +281,5 @@ def require_answers(task, network: str, data: TaskData, *, default: str) -> None
 
 def described(data: TaskData) -> dict:
     """The problem, with the score of an answer that does not look at the image."""
-    return data.problem.describe() | {"constant": data.problem.constant(data.test.targets)}
+    score, words = data.problem.blind(data.test.targets, data.pool.targets)
+    return data.problem.describe() | {"constant": score, "blind": words}

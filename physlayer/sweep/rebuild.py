@@ -61,16 +61,17 @@ def rebuild_model(sweep: Sweep, variant: Variant, record: dict, out: Path, setti
 def camera_at_start(variant: Variant, record: dict, data: TaskData) -> list[nn.Module]:
     """The physical layers of a run as they were before training."""
     point = point_of(record["config"], data)
-    layers = variant.camera(point, **chosen_candidate(variant, record, point))
+    layers = variant.camera(point, **chosen_candidate(variant, record, point, data.problem.higher_is_better))
     return layers if variant.change is None else variant.change(layers, point.generator)
 
 
-def chosen_candidate(variant: Variant, record: dict, point: Point) -> dict:
+def chosen_candidate(variant: Variant, record: dict, point: Point, higher_is_better: bool = True) -> dict:
     """Setting that a searched arm took, by the engine's rule: the first of the best on validation."""
     if variant.candidates is None or variant.source is not None:
         return {}
     if record["search"]:
-        return max(record["search"], key=lambda entry: entry["validation"])["candidate"]
+        better = max if higher_is_better else min
+        return better(record["search"], key=lambda entry: entry["validation"])["candidate"]
     return variant.candidates(point)[0]
 
 
