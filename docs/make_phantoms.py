@@ -144,21 +144,19 @@ def limits_table(sweep: Sweep, found: dict) -> str:
                  interval(whole.estimate, whole.low, whole.high, problem=problem)]  # fmt: skip
         cells += [worst(scores, sweep, name, problem) for name in names]
         body.append([f"`{task}`", *cells])
-    labels = {
-        v.name: f"`{v.name}`" if not v.swept else f"`{v.name}`, severity {sweep.maximum:g}" for v in sweep.variants
-    }
+    harshest = max(r["value"] for records, _ in found.values() for r in records if r["value"] is not None)
+    labels = {v.name: f"`{v.name}`, severity {harshest:g}" if v.swept else f"`{v.name}`" for v in sweep.variants}
     return table(["task", "score", "blind answer", f"`{sweep.baseline}`", *(labels[name] for name in names)], body)
 
 
 def worst(scores: Judged, sweep: Sweep, name: str, problem) -> str:
-    """Change of the score at the harshest severity that was run, in bold if its interval excludes zero."""
+    """Change of the score at the harshest severity that was run."""
     values = [value for arm, value in scores.points() if arm == name]
     if not values:
         return "–"
     point = (name, None if values[0] is None else max(values))
     change = scores.difference(point, (sweep.baseline, None))
-    text = interval(change.estimate, change.low, change.high, True, problem)
-    return f"**{text}**" if change.low > 0 or change.high < 0 else text
+    return interval(change.estimate, change.low, change.high, True, problem)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ from tables import DOCS, interval, load, provenance_lines, table
 
 from physlayer.sweep.asked import asked
 from physlayer.sweep.judged import judged
-from tasks.base import Options, get_task
+from physlayer.sweep.rebuild import data_of
+from tasks.base import Options
 
 # Folder of the runs: what stands in the table, folder of the images, coursework, aim.
 ROWS = {
@@ -49,7 +50,7 @@ def main() -> None:
     for name, (records, test_set) in found.items():
         parts[f"provenance {name}"] = provenance_lines(plain(records), test_set)
     if "ultrasound" in found:
-        parts["diameters"] = diameters(*found["ultrasound"], args.data / ROWS["ultrasound"][1])
+        parts["diameters"] = diameters(found["ultrasound"][0], args.data / ROWS["ultrasound"][1])
     if "histology" in found:
         parts["overlaps"] = overlaps(*found["histology"])
     fill(DOCS / "tasks.md", parts)
@@ -75,9 +76,9 @@ def coursework(found: dict) -> str:
     return table(["real images", "score", "mean [95 % interval]", "each seed", "coursework", "aim"], body)
 
 
-def diameters(records: list[dict], test_set: dict, folder: Path) -> str:
+def diameters(records: list[dict], folder: Path) -> str:
     """Errors of each diameter in mm and in % of it, and those of the two constant answers."""
-    data = get_task("ultrasound").load(Options(data=str(folder)))
+    data = data_of(records[0], {"options": Options(data=str(folder))})
     truth, names = data.problem.true(data.test.targets.double()).numpy(), data.problem.names
     mean_mm = data.problem.true(data.pool.targets.double()).mean(0).numpy()
     share = data.problem.predicted(data.test.targets.double()[:, : len(names)] * 0, data.test.targets.double()).numpy()

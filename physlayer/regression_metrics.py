@@ -56,7 +56,8 @@ def regression_metrics(
     Returns:
         ``mean_absolute_error`` (mean over images and numbers), ``source_mean_absolute_error`` (every source the same
         weight), ``root_mean_square_error``, ``within_tolerance`` (share of all numbers), ``r_squared`` (mean over the
-        numbers), and ``numbers``: for each name its mean absolute error, relative error, bias, limits of agreement.
+        numbers), and ``numbers``: for each name its mean absolute error, relative error, bias, limits of agreement and
+        share within the tolerance.
 
     Raises:
         ValueError: if a prediction is not finite.
@@ -82,6 +83,7 @@ def regression_metrics(
             "relative_error": float(errors[:, k].mean() / np.abs(targets[:, k]).mean()),
             "bias": agreement.bias,
             "limits_of_agreement": [agreement.low, agreement.high],
+            "within_tolerance": float((errors[:, k] <= tolerance).mean()),
         }
     varied = bool((targets.std(0) > 0).all()) and len(targets) > 1
     return {

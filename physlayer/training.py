@@ -165,6 +165,8 @@ def _train_epoch(
     total = torch.zeros((), device=device)
     targets = train.targets[order]
     trained = [p for group in optimizer.param_groups for p in group["params"]]
+    network = [p for group in optimizer.param_groups if group["name"] == "network" for p in group["params"]]
+    penalised = [weights for weights in network if weights.ndim > 1]
     for number, start in enumerate(range(0, len(order), recipe.batch_size), 1):
         # the scene changes in linear light, whatever the sensor is shown of it
         changed = augment is not None and recipe.augment
@@ -174,6 +176,8 @@ def _train_epoch(
             images, target = augment(images, target, generator)
             images = images if recipe.linear else linear_to_srgb(images)
         loss = problem.loss(model(images), target, recipe.label_smoothing)
+        if recipe.l1:
+            loss = loss + recipe.l1 * sum(weights.abs().sum() for weights in penalised)
         optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(trained, recipe.gradient_clip)

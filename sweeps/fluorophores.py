@@ -151,6 +151,7 @@ SWEEP = Sweep(
     ),
     chosen=("fixed", "random", "learned", "crlb", "rgb"),
     task="fluorophores",
+    tasks=("fluorophores",),
 )
 
 if __name__ == "__main__":

@@ -100,6 +100,7 @@ SWEEP = Sweep(
     chosen=("fixed", "spread", "random", "learned", "apodised"),
     scale="log",
     task="ultrasound_field",
+    tasks=("ultrasound_field",),
 )
 
 if __name__ == "__main__":

@@ -74,8 +74,9 @@ def refuse(options: Options, task: str, **reasons: str) -> None:
         ValueError: Expected no --width for mine, but got 5; the files have their own size.
     """
     for name, reason in reasons.items():
-        if (value := getattr(options, name)) is not None:
-            raise ValueError(f"Expected no --{name} for {task}, but got {value!r}; {reason}.")
+        value = getattr(options, name)
+        if value is not None and value is not False:
+            raise ValueError(f"Expected no --{name.replace('_', '-')} for {task}, but got {value!r}; {reason}.")
 
 
 def task_names() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["dataset", "open_hdf5", "read_rows"]
+__all__ = ["dataset", "names_of", "open_hdf5", "read_rows"]
 
 BLOCK = 1024  # rows read at a time
 
@@ -30,7 +30,7 @@ def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
         import h5py
     except ImportError as error:
         raise ImportError(
-            f"Expected h5py to be installed, to read {path.name}, but got none; use pip install physlayer[hdf5]."
+            f"Expected h5py to be installed, to read {path.name}, but got none; use pip install h5py."
         ) from error
     if not path.is_file():
         packed = path.with_name(f"{path.name}.gz")
@@ -64,6 +64,16 @@ def dataset(file: h5py.File, name: str) -> h5py.Dataset:
             f"{', '.join(sorted(names)) or 'no arrays'}."
         )
     return file[name]
+
+
+def names_of(array: np.ndarray) -> np.ndarray:
+    """Names as text, ``(N,)``, from texts, bytes or numbers.
+
+    Example:
+        >>> names_of(np.array([b"one", b"two"])).tolist(), names_of(np.array([[3], [4]])).tolist()
+        (['one', 'two'], ['3', '4'])
+    """
+    return np.array([name.decode() if isinstance(name, bytes) else str(name) for name in array.reshape(-1)], dtype=str)
 
 
 def read_rows(array: h5py.Dataset, index: np.ndarray) -> np.ndarray:

@@ -151,3 +151,14 @@ def test_tensorboard_log_is_written_or_its_absence_explained(tmp_path):
     else:
         fit(small_network(), stripes(), stripes(seed=1), Recipe(epochs=1), seed=0, log_dir=tmp_path)
         assert list(tmp_path.glob("events*"))
+
+
+def test_l1_penalty_makes_weights_small_and_leaves_physics_and_old_settings_alone():
+    found = {}
+    for l1 in (0.0, 0.1):
+        recipe = Recipe(epochs=4, batch_size=16, lr=1e-2, weight_decay=0.0, l1=l1)
+        model = nn.Sequential(BitDepth(4, gain=nn.Parameter(torch.tensor(1.5))), small_network())
+        fit(model, stripes(), stripes(seed=1), recipe, seed=0)
+        found[l1] = float(model[1][3].weight.detach().abs().mean()), float(model[0].gain.detach())
+    assert found[0.1][0] < 0.5 * found[0.0][0] and found[0.1][1] > 1.0
+    assert "l1" not in Recipe().as_dict() and Recipe(l1=0.1).as_dict()["l1"] == 0.1

@@ -105,6 +105,11 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     check_counts(args)
     out = writable_folder(args.out or Path("runs") / sweep.name)
     task = get_task(args.task)
+    if sweep.tasks and args.task not in sweep.tasks:
+        raise ValueError(
+            f"Expected --task to be {' or '.join(sweep.tasks)}, whose scenes {sweep.name} understands, but got "
+            f"{args.task}."
+        )
     options = Options(
         data=args.data, fast=args.fast, groups=args.groups, skip_unreadable=args.skip_unreadable,
         drop_straddling=args.drop_straddling, width=args.width, development=args.development,

@@ -72,6 +72,7 @@ class Sweep:
         scale: how a range is filled and the axis drawn: ``"linear"``, ``"log"`` or ``"halves"``.
         baseline: name of the arm that others are compared with. notes: sentences for the report.
         unit: of the values, in tables. task: folder under ``tasks/`` without an option.
+        tasks: the only ones whose scenes its cameras understand; empty for all.
         measure: numbers of the camera alone to record with the test scores, ``measure(camera, scenes) -> {name:
             number}``, for at most 256 test scenes; names as in ``summary.SCALARS`` go to ``summary.csv``.
     """
@@ -91,6 +92,7 @@ class Sweep:
     baseline: str = "fixed"
     unit: str = ""
     task: str = "blood_cells"
+    tasks: tuple[str, ...] = ()
     measure: Callable[[nn.Sequential, Tensor], dict[str, float]] | None = None
 
     def variant(self, name: str) -> Variant:

@@ -20,6 +20,12 @@ from physlayer.sweep.summary import statistics_of
 
 __all__ = ["OF_THE_PROBLEM", "SECTIONS", "write_report"]
 
+BESIDES = (
+    "binary_accuracy",
+    "balanced_binary_accuracy",
+    "within_tolerance",
+    "jaccard",
+)  # shown where they are recorded
 BEFORE = 3  # sections before those of the problem
 
 STYLE = """
@@ -159,7 +165,8 @@ def differences(material: Material) -> Iterator[str]:
 
 def every_seed(material: Material) -> Iterator[str]:
     seeds = sorted({r["seed"] for r in material.records})
-    for metric in statistics_of(material.problem):
+    recorded = material.records[0]["metrics"]["test"]
+    for metric in (*statistics_of(material.problem), *(name for name in BESIDES if name in recorded)):
         body = []
         for variant, value in material.points():
             scores = {r["seed"]: r["metrics"]["test"].get(metric) for r in material.members(variant, value)}

@@ -132,15 +132,19 @@ def agreement(material: Material) -> Iterator[str]:
             entries = [t["numbers"][name] for t in tests]
             mean = {key: float(np.mean([e[key] for e in entries], 0)) for key in ("mean_absolute_error", "bias")}
             relative = 100 * np.mean([e["relative_error"] for e in entries])
+            within = 100 * np.mean([e.get("within_tolerance", np.nan) for e in entries])  # older records have none
             low, high = np.mean([e["limits_of_agreement"] for e in entries], 0)
             body.append([variant.name, value_name(value), name, number(mean["mean_absolute_error"]),
-                         f"{relative:.1f}", number(mean["bias"], "+.3f"), f"{low:+.3f} to {high:+.3f}"])  # fmt: skip
+                         f"{relative:.1f}", number(within, ".1f"),
+                         number(mean["bias"], "+.3f"), f"{low:+.3f} to {high:+.3f}"])  # fmt: skip
     unit = material.problem.unit
-    head = ["arm", material.sweep.parameter, "number", f"mean absolute error / {unit}", "in % of the truth"]
+    head = ["arm", material.sweep.parameter, "number", f"mean absolute error / {unit}", "in % of the truth",
+            f"% within {material.problem.tolerance:g} {unit}"]  # fmt: skip
     yield table([*head, f"bias / {unit}", f"limits of agreement / {unit}"], body)
     yield picture(agreement_figure(material), "Left: predicted against true. Right: Bland–Altman, difference against "
                   "the mean, with the bias and the limits of 95 %. Lowest seed.")  # fmt: skip
-    yield picture(truth_figure(material), "The true numbers of the test images: median, quartiles, range.")
+    yield picture(boxes_figure(material), "Left: the true numbers of the test images. Others: predicted − true, lowest "
+                  "seed. Median, quartiles, range.")  # fmt: skip
 
 
 def agreement_figure(material: Material) -> Figure:
@@ -169,11 +173,19 @@ def agreement_figure(material: Material) -> Figure:
     return figure
 
 
-def truth_figure(material: Material) -> Figure:
-    figure, (axes,) = panels(1, 1, 2.4, 1.8)
-    axes.boxplot(material.targets, whis=(0, 100), medianprops={"color": COLOURS[0]})
-    axes.set_xticklabels(material.problem.names, fontsize=6)
-    axes.set_ylabel(f"true / {material.problem.unit}", fontsize=7)
+def boxes_figure(material: Material) -> Figure:
+    """Boxes of the truth, and of the errors of each arm at its lowest and highest value."""
+    points = material.ends()
+    figure, grid = panels(1 + len(points), COLUMNS, 1.75, 1.7)
+    shown = [(material.targets, f"true / {material.problem.unit}", "truth")]
+    for variant, value in points:
+        predicted = np.array(material.members(variant, value)[0]["predictions"]["test"])
+        shown.append((predicted - material.targets, "predicted − true", material.name(variant, value)))
+    for axes, (numbers, label, title) in zip(grid, shown, strict=True):
+        axes.boxplot(numbers, whis=(0, 100), widths=0.5, medianprops={"color": COLOURS[0]})
+        axes.set_xticklabels(material.problem.names, fontsize=6)
+        axes.set_ylabel(label, fontsize=6)
+        axes.set_title(title, fontsize=7)
     return figure
 
 

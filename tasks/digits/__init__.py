@@ -42,7 +42,10 @@ class Digits:
         """
         if options.width not in (None, SIZE, TWICE):
             raise ValueError(f"Expected --width of digits to be {SIZE} or {TWICE} pixels, but got {options.width}.")
-        refuse(options, "digits", groups="the files do not say who wrote them, each image is its own source")
+        refuse(
+            options, "digits", groups="the files do not say who wrote them, each image is its own source",
+            skip_unreadable="all images are in one file", drop_straddling="each image is its own source",
+        )  # fmt: skip
         return self._load_real(options) if options.data is not None else self._load_embedded(options)
 
     def _load_embedded(self, options: Options) -> TaskData:

@@ -14,7 +14,7 @@ from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.problems import Classification
 from physlayer.splits import group_split
 from physlayer.training import Recipe
-from tasks.augmentation import eight_views
+from tasks.augmentation import eight_views, small_turn
 from tasks.base import Options, refuse
 from tasks.cache import rendered_sets
 from tasks.elevation.scale import CLASS_NAMES
@@ -42,7 +42,10 @@ class Elevation:
             ValueError: if sources are given apart from the file, or the width is not between 16 and that of the file.
                 As the loader.
         """
-        refuse(options, self.name, groups="the array /groups of the file names the regions")
+        refuse(
+            options, self.name, groups="the array /groups of the file names the regions",
+            skip_unreadable="there is one file", drop_straddling="no region is on both sides",
+        )  # fmt: skip
         if options.data is None:
             from tasks.elevation import phantom, scale
 
@@ -85,11 +88,13 @@ class Elevation:
         """Every class as often as the others, whatever the file holds."""
         if options.data is not None:
             return Recipe(epochs=4 if options.fast else 60, lr=5e-3, batch_size=16, images_per_class=40)
-        return Recipe(epochs=6 if options.fast else 24, lr=5e-3)
+        return Recipe(epochs=6 if options.fast else 24, lr=5e-3, images_per_class=60 if options.fast else 200)
 
     def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """All eight ways to look down at terrain; heights stay."""
-        return eight_views(images, targets, generator)
+        """All eight ways to look down at terrain, half of them turned by any angle; heights stay."""
+        images, targets = eight_views(images, targets, generator)
+        turned = torch.rand(len(images), 1, 1, 1, generator=generator).to(images.device) < 0.5
+        return torch.where(turned, small_turn(images, generator, 45.0), images), targets
 
 
 TASK = Elevation()

@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from tasks.elevation.scale import EDGES, FULL_SCALE_M, heat_flow_classes, normalise_elevation
-from tasks.hdf5 import dataset, open_hdf5
+from tasks.hdf5 import dataset, names_of, open_hdf5
 
 __all__ = ["ElevationSet", "data_share", "load_hdf5"]
+
+FILLED_BELOW_M = -9000.0  # no terrain is as far below its trend: -9999 and -32768 are what maps hold without data
+MOST_BEYOND = 0.01  # of the cells beyond full scale: more are no terrain above its trend
 
 
 class ElevationSet(NamedTuple):
@@ -35,8 +38,8 @@ def data_share(elevation_m: np.ndarray, missing: float | None = 0.0) -> np.ndarr
     """Share of the cells of each patch that hold data, ``(N,)``.
 
     Args:
-        elevation_m: ``(N, H, W)``. missing: value of a cell without data, besides NaN and infinities; a real cell
-            is hardly ever exactly on the trend. ``None``: there is no such value.
+        elevation_m: ``(N, H, W)``. missing: value of a cell without data, besides NaN, infinities and heights of -9000
+            m and below; a real cell is hardly ever exactly on the trend. ``None``: there is no such value.
 
     Example:
         >>> data_share(np.array([[[0.0, 3.0], [np.nan, -2.0]]]))
@@ -70,7 +73,7 @@ def load_hdf5(
     Raises:
         ImportError: if h5py is not installed. FileNotFoundError: if the file is missing.
         ValueError: if the file is damaged, an array is missing or of another shape, a heat flow is not finite, a
-            setting is out of range, or no patch has enough data.
+            setting is out of range, no patch has enough data, or more than 1 % of the cells are beyond full scale.
     """
     path = Path(path)
     if not 0 <= least_data <= 1:
@@ -78,12 +81,12 @@ def load_hdf5(
     if list(edges) != sorted(set(edges)) or not len(edges):
         raise ValueError(f"Expected edges to ascend, but got {edges}.")
     with open_hdf5(path) as file:
-        elevation, flow = dataset(file, "images")[:], dataset(file, "meta")[:]
-        named = dataset(file, "groups")[:] if "groups" in file else None
+        elevation, flow = (np.asarray(dataset(file, name)) for name in ("images", "meta"))
+        named = np.asarray(dataset(file, "groups")) if "groups" in file else None
     elevation, flow = _checked(path, elevation, flow)
     groups = np.array([f"patch-{number:05d}" for number in range(len(flow))])
     if named is not None:
-        groups = np.array([name.decode() if isinstance(name, bytes) else str(name) for name in named.reshape(-1)])
+        groups = names_of(named)
         if len(groups) != len(flow):
             raise ValueError(f"Expected /groups in {path.name} to name {len(flow)} patches, but got {len(groups)}.")
     share = data_share(elevation, missing)
@@ -96,6 +99,12 @@ def load_hdf5(
     elevation, flow, groups = elevation[kept], flow[kept], groups[kept]
     elevation = np.where(_present(elevation, missing), elevation, 0)
     beyond = int((np.abs(elevation) > full_scale_m).sum())
+    if beyond > MOST_BEYOND * elevation.size:
+        raise ValueError(
+            f"Expected /images in {path.name} to be metres above the trend, within ±{full_scale_m:g} m, but got "
+            f"{100 * beyond / elevation.size:.0f} % of the cells beyond, {elevation.min():.0f} to "
+            f"{elevation.max():.0f} m; subtract a plane from each patch, and set cells without data to NaN."
+        )
     images = normalise_elevation(elevation, full_scale_m)[:, None]
     targets = heat_flow_classes(flow, edges)
     notes = [
@@ -112,7 +121,7 @@ def load_hdf5(
 
 
 def _present(elevation_m: np.ndarray, missing: float | None) -> np.ndarray:
-    present = np.isfinite(elevation_m)
+    present = np.isfinite(elevation_m) & (elevation_m > FILLED_BELOW_M)
     return present if missing is None else present & (elevation_m != missing)
 
 

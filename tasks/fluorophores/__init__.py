@@ -43,7 +43,11 @@ class Fluorophores:
         Raises:
             ValueError: if a folder, sources or a width are given.
         """
-        refuse(options, self.name, **dict.fromkeys(("data", "groups", "width"), "the task is made here"))
+        refuse(
+            options,
+            self.name,
+            **dict.fromkeys(("data", "groups", "width", "skip_unreadable", "drop_straddling"), "the task is made here"),
+        )
         pool, test = (
             make_cells(images, seed=seed)
             for images, seed in (

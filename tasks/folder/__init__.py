@@ -99,13 +99,15 @@ class Folder:
         return Recipe(epochs=30, **rates)
 
     def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A small change of the lamp, and for classes and masks the mirror image, left to right.
+        """For classes and masks a small change of the lamp, and the mirror image, left to right; numbers stay alone.
 
         No turns, and no mirror image upside down: photographs have an up and a down, and a class such as 6 or 9 may be
-        told by it. Numbers get no mirror image either: a place or an angle would need another number.
+        told by it. A number may be a place, an angle, or what brightness tells: another image would need another one.
+        Where left and right are classes of their own, train with ``--no-augment``.
         """
-        if not targets.is_floating_point():
-            images, targets = mirror(images, targets, generator, axes=(3,))
+        if targets.is_floating_point():
+            return images, targets
+        images, targets = mirror(images, targets, generator, axes=(3,))
         return lamp(images, generator), targets
 
 

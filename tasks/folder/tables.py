@@ -45,7 +45,8 @@ def read_table(path: Path) -> Table:
     """A table with commas, semicolons or tabs, whichever its first line holds most of.
 
     Raises:
-        ValueError: if it is no UTF-8 text, has no rows, two columns of one name, or a row of another length.
+        ValueError: if it is no UTF-8 text, a quotation mark is not closed, it has no rows, two columns of one name, or
+            a row of another length.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -55,7 +56,13 @@ def read_table(path: Path) -> Table:
         ) from None
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    lines = [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)]
+    try:
+        cells = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        raise ValueError(
+            f"Expected {path.name} to be a table of cells, but got: {error}; is a quotation mark not closed?"
+        ) from None
+    lines = [[cell.strip() for cell in line] for line in cells]
     lines = [line for line in lines if any(line)]
     if len(lines) < 2:
         raise ValueError(f"Expected {path.name} to hold a line of names and rows below, but got {len(lines)} lines.")

@@ -20,6 +20,7 @@ __all__ = ["TASK", "Histology"]
 
 SIZE, FAST_SIZE = 64, 32  # pixels of the phantom
 POOL, TEST = 400, 150
+IMAGES_PER_SLIDE = 5  # few, so that intervals over the slides of the test set can be trusted
 FAST_POOL, FAST_TEST = 100, 50
 
 
@@ -34,18 +35,22 @@ class Histology:
         Raises:
             ValueError: if sources are given, or a width with a folder. As the loader of the folder.
         """
-        refuse(options, self.name, groups="every image of the set is its own source")
+        refuse(
+            options, self.name, groups="every image of the set is its own source",
+            skip_unreadable="remove damaged images with their masks", drop_straddling="the split is by image",
+        )  # fmt: skip
         if options.data is None:
+            from physlayer import stains
             from tasks.histology import glands, phantom, tissue
 
             size = (FAST_SIZE if options.fast else SIZE) if options.width is None else options.width
 
             def render(count: int, seed: int) -> tuple:
-                made = phantom.make_phantom(count, seed=seed, size=size)
+                made = phantom.make_phantom(count, seed=seed, size=size, images_per_slide=IMAGES_PER_SLIDE)
                 return made.images, made.masks, made.groups
 
             counts = (FAST_POOL, FAST_TEST) if options.fast else (POOL, TEST)
-            sets = rendered_sets("gland_images", (glands, phantom, tissue), render, counts, size)
+            sets = rendered_sets("gland_images", (glands, phantom, tissue, stains), render, counts, size)
             notes = (
                 f"Embedded phantom of H&E-stained glands, {size}×{size} pixels, linear light; sources are slides.",
             )

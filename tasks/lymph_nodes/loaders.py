@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tasks.folder.files import UnreadableError, read_codes, read_header
+from tasks.folder.tables import read_table
 from tasks.hdf5 import dataset, open_hdf5, read_rows
 
 __all__ = ["PatchSet", "load_image_folder", "load_patch_camelyon"]
@@ -43,13 +44,14 @@ def load_patch_camelyon(
     """Load the official split of PatchCamelyon, 96×96 pixels of 0.97 µm.
 
     Args:
-        folder: with ``camelyonpatch_level_2_split_train_x.h5``, ``…_y.h5``, and the same for ``valid`` and ``test``.
+        folder: with ``camelyonpatch_level_2_split_train_x.h5``, ``…_y.h5``, the same for ``test``, perhaps ``valid``.
             Slides are known where ``…_meta.csv`` with a column ``wsi`` is beside them.
         limit: patches per split, drawn at random; ``None`` for all (the training set then needs 7.3 GB of memory).
         seed: which are drawn.
 
     Returns:
-        ``({"train": …, "valid": …, "test": …}, notes)``: a :class:`PatchSet` each, and what a report must say.
+        ``({"train": …, "test": …}, notes)``, with ``"valid"`` if it is there: a :class:`PatchSet` each, and what a
+        report must say.
 
     Raises:
         ImportError: if h5py is not installed. FileNotFoundError: if the folder or a file is missing.
@@ -62,6 +64,8 @@ def load_patch_camelyon(
     sets, unknown = {}, []
     for split in SPLITS:
         names = [f"{PREFIX}{split}_{part}.h5" for part in "xy"]
+        if split == "valid" and not any((folder / name).exists() for name in names):
+            continue
         with open_hdf5(folder / names[0]) as images_file, open_hdf5(folder / names[1]) as labels_file:
             images, labels = dataset(images_file, "x"), dataset(labels_file, "y")
             if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
@@ -202,15 +206,12 @@ def _slides(table: Path, count: int) -> np.ndarray | None:
 
 def _rows(table: Path, needed: tuple[str, ...] = ("id", "label")) -> tuple[list[dict[str, str]], str | None]:
     """Rows of a CSV file, and the column that names sources, if there is one."""
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        columns = list(reader.fieldnames or ())
-        if not set(needed) <= set(columns):
-            raise ValueError(
-                f"Expected {table.name} to have the columns {','.join(needed)}, but got {','.join(columns) or 'none'}."
-            )
-        source = next((name for name in SOURCES if name in columns), None)
-        rows = [{name: (value or "").strip() for name, value in row.items() if name} for row in reader]
+    found = read_table(table)
+    if not set(needed) <= set(found.columns):
+        raise ValueError(
+            f"Expected {table.name} to have the columns {','.join(needed)}, but got {','.join(found.columns)}."
+        )
+    source, rows = next((name for name in SOURCES if name in found.columns), None), list(found.rows)
     if source and any(not row[source] for row in rows):
         raise ValueError(f"Expected every row of {table.name} to name its {source}, but got one that is empty.")
     twice = next((name for name, times in Counter(row.get("id", "") for row in rows).items() if times > 1), None)
@@ -220,14 +221,15 @@ def _rows(table: Path, needed: tuple[str, ...] = ("id", "label")) -> tuple[list[
 
 
 def _decoded(file: Path) -> np.ndarray:
-    from PIL import Image
-
+    """Codes ``(H, W, 3)`` uint8; a grey file has three equal channels."""
     try:
-        with Image.open(file) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = str(error).replace(str(file), file.name) or type(error).__name__
-        raise ValueError(f"Expected {file.name} to be a readable image, but got: {reason}; restore it.") from error
+        header = read_header(file.parent, file.name)
+        if header.bits != 8:
+            raise ValueError(f"Expected {file.name} to have 8 bits per channel, but got {header.bits}; save it so.")
+        codes = read_codes(file.parent, file.name)
+    except UnreadableError as error:
+        raise ValueError(f"Expected every file to be a readable image, but got {error}; restore it.") from error
+    return codes if codes.shape[2] == 3 else codes.repeat(3, 2)
 
 
 def _share(patches: PatchSet) -> str:

@@ -28,8 +28,9 @@ POOL, TEST = 800, 300
 FAST_POOL, FAST_TEST = 200, 100
 POOL_SEED, TEST_SEED = 1, 2  # two seeds share no patient
 TEST_FRACTION, SPLIT_SEED = 0.25, 18  # of real sets, the same for everybody
-EYE_TOLERANCE_MM, REAL_TOLERANCE_MM = 0.5, 5.0
-TURN_DEGREES = 2.0  # changes a diameter along the axes by less than a thousandth of it
+EYE_TOLERANCE_MM, HEAD_TOLERANCE_MM = 0.5, 5.0
+EYE_TURN_DEGREES = 2.0  # of an eye, nearly round: changes its diameters by less than a thousandth
+HEAD_TURN_DEGREES = 0.5  # of a head, an ellipse that may lie askew: by up to some thousandths
 NOISE = 0.03  # full scales
 
 
@@ -44,13 +45,17 @@ class Ultrasound:
         Raises:
             ValueError: if sources are given apart from the files. As the loaders.
         """
-        refuse(options, self.name, groups="file names tell the patients")
+        refuse(
+            options, self.name, groups="file names, a column patient or the array /groups tell the patients",
+            skip_unreadable="remove the rows of damaged files", drop_straddling="no patient is on both sides",
+        )  # fmt: skip
         if options.data is None:
             sets, notes = self._phantom(options)
             problem = Regression.of(sets[0].targets, NAMES, "mm", tolerance=EYE_TOLERANCE_MM)
         else:
             sets, notes, scaled = self._real(options)
-            problem = Regression.of(sets[0].targets, NAMES, "mm", tolerance=REAL_TOLERANCE_MM, scaled=scaled)
+            tolerance = HEAD_TOLERANCE_MM if scaled else EYE_TOLERANCE_MM  # a folder holds heads, HDF5 eyes
+            problem = Regression.of(sets[0].targets, NAMES, "mm", tolerance=tolerance, scaled=scaled)
         return TaskData(self.name, problem, *sets, fingerprint(*sets), notes)
 
     def scenes(self, scatterers: Tensor) -> Tensor:
@@ -74,12 +79,11 @@ class Ultrasound:
     def _real(self, options: Options) -> tuple[list[ImageSet], tuple[str, ...], bool]:
         from tasks.ultrasound.loaders import load_folder, load_hdf5
 
-        width = REAL_WIDTH if options.width is None else options.width
         if Path(options.data).is_file():
-            found = load_hdf5(options.data, size=None if options.width is None else (width, width))
+            found = load_hdf5(options.data, size=options.width)
             targets, scaled = found.targets, False
         else:
-            found = load_folder(options.data, size=(round(0.675 * width), width))
+            found = load_folder(options.data, size=options.width or REAL_WIDTH)
             targets, scaled = torch.cat([found.fractions(), found.extent_mm], 1), True
         whole = ImageSet(found.images, targets, found.groups, "linear")
         split = group_split(whole.strata, whole.group_codes, TEST_FRACTION, SPLIT_SEED, class_names=("of all images",))
@@ -107,9 +111,10 @@ class Ultrasound:
         return Recipe(epochs=10 if options.fast else 30, lr=4e-3, batch_size=16 if options.fast else 32)
 
     def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Mirror images left to right, turns by up to 2°, noise; depth stays depth."""
+        """Mirror images left to right, small turns, noise; depth stays depth."""
         images, targets = mirror(images, targets, generator, axes=(3,))
-        return white_noise(small_turn(images, generator, TURN_DEGREES), generator, NOISE), targets
+        degrees = HEAD_TURN_DEGREES if targets.shape[1] > len(NAMES) else EYE_TURN_DEGREES  # heads come with a scale
+        return white_noise(small_turn(images, generator, degrees), generator, NOISE), targets
 
 
 TASK = Ultrasound()

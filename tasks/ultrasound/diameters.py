@@ -50,11 +50,12 @@ class DiameterImages:
         return self.targets / self.extent_mm
 
 
-def reduce_images(images: Tensor, size: tuple[int, int] | None, crop: float) -> tuple[Tensor, tuple[int, int]]:
+def reduce_images(images: Tensor, size: int | tuple[int, int] | None, crop: float) -> tuple[Tensor, tuple[int, int]]:
     r"""Cut off the border, then average over areas: :math:`y = \frac{1}{|A|} \int_A x`, exact for any ratio.
 
     Args:
-        images: (N, C, H, W), floating. size: rows and columns of the result, no more than are left; ``None`` keeps.
+        images: (N, C, H, W), floating. size: rows and columns of the result, no more than are left, or columns alone,
+            with rows of the same size; ``None`` keeps.
         crop: share of either side that is cut off, half of it at each end, to whole pixels.
 
     Returns:
@@ -73,6 +74,8 @@ def reduce_images(images: Tensor, size: tuple[int, int] | None, crop: float) -> 
     (top, left), (height, width) = margins, images.shape[2:]
     images = images[..., top : height - top, left : width - left]
     left_over = tuple(images.shape[2:])
+    if isinstance(size, int):
+        size = (max(1, round(left_over[0] * size / left_over[1])), size)
     if size is None or tuple(size) == left_over:
         return images, left_over
     shares = []
@@ -80,7 +83,7 @@ def reduce_images(images: Tensor, size: tuple[int, int] | None, crop: float) -> 
         if isinstance(wanted, bool) or int(wanted) != wanted or not 1 <= wanted <= there:
             raise ValueError(
                 f"Expected size to be whole and at most {left_over[0]}×{left_over[1]}, what the crop leaves, but got "
-                f"{size}; a smaller one averages over areas, a larger one would invent pixels."
+                f"{size}; a smaller one (--width {left_over[1]}) averages over areas, a larger one would invent pixels."
             )
         edges = torch.linspace(0, there, int(wanted) + 1, dtype=torch.float64)
         shares.append((coverage(edges[:-1], edges[1:], there) * (wanted / there)).to(images.dtype))

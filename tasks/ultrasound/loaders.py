@@ -6,7 +6,6 @@ and unit.
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from pathlib import Path
@@ -14,12 +13,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tasks.hdf5 import dataset, open_hdf5
+from tasks.folder.files import UnreadableError, read_codes, read_header
+from tasks.folder.tables import read_table
+from tasks.hdf5 import dataset, names_of, open_hdf5
 from tasks.ultrasound.diameters import DiameterImages, reduce_images, require_diameters, require_seen, some
 
 __all__ = ["load_folder", "load_hdf5", "patient_of"]
 
 COLUMNS = ("file", "horizontal_mm", "vertical_mm", "pixel_mm")
+PATIENT_COLUMN = "patient"  # optional
+UNKNOWN = "NO PATIENT IS KNOWN: every image counts as one, and a patient may be on both sides of a split"
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of coloured files
 LARGEST_CM = 10.0  # a label above is one in millimetres
 PATIENT = re.compile(r"(\d+)_\d*HC")  # 017_HC.png and 017_2HC.png are two pictures of patient 017
 
@@ -39,7 +43,7 @@ def patient_of(name: str) -> str:
 def load_hdf5(
     path: str | Path,
     *,
-    size: tuple[int, int] | None = None,
+    size: int | tuple[int, int] | None = None,
     crop: float = 0.2,
     pixel_mm: float | None = None,
 ) -> DiameterImages:
@@ -49,12 +53,14 @@ def load_hdf5(
     full scale of 16 bits if they are such codes, else from the least to the largest value of the file.
 
     Args:
-        path: with ``/images`` (N, H, W) or (N, C, H, W), and ``/meta`` (N, 2): vertical and horizontal diameter, cm.
-        size: rows and columns, ``None`` for the file's own after the crop. crop: share of either side that is cut off.
+        path: with ``/images`` (N, H, W) or (N, C, H, W), and ``/meta`` (N, 2): vertical and horizontal diameter, cm. An
+            array ``/groups`` (N,), if there is one, names the patients.
+        size: rows and columns, or columns alone, ``None`` for the file's own after the crop.
+        crop: share of either side that is cut off.
         pixel_mm: side of a pixel of the file, for :meth:`DiameterImages.fractions`; ``None`` if unknown.
 
     Returns:
-        :class:`DiameterImages`, horizontal first, in mm. No patient is known: every image is a group.
+        :class:`DiameterImages`, horizontal first, in mm. Without ``/groups`` every image is a group.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -64,6 +70,7 @@ def load_hdf5(
     """
     with open_hdf5(path) as file:
         images, meta = (np.asarray(dataset(file, name)) for name in ("images", "meta"))
+        named = np.asarray(dataset(file, "groups")) if "groups" in file else None
     if images.ndim not in (3, 4) or not images.size or images.dtype.kind not in "uif":
         raise ValueError(
             f"Expected /images to be numbers (N, H, W) or (N, C, H, W), but got {images.dtype} {images.shape}."
@@ -86,18 +93,21 @@ def load_hdf5(
     extent = None if pixel_mm is None else torch.tensor([left[1], left[0]]).mul(float(pixel_mm)).expand(len(meta), 2)
     if extent is not None:
         require_seen(targets, extent, names)
+    groups = np.array([f"image-{number:05d}" for number in range(len(meta))]) if named is None else names_of(named)
+    if len(groups) != len(meta):
+        raise ValueError(f"Expected /groups to name the patients of {len(meta)} images, but got {len(groups)} names.")
+    patients = f"{len(set(groups))} patients" if named is not None else f"{UNKNOWN} (an array /groups would name them)"
     notes = (
-        f"{len(meta)} images; no patient is known, so every image counts as one.",
+        f"{len(meta)} images; {patients}.",
         f"{crop:.0%} of either side was cut off; values were {rule}.",
     )
-    groups = np.array([f"image-{number:05d}" for number in range(len(meta))])
     return DiameterImages(reduced.contiguous(), targets, groups, extent, notes)
 
 
 def load_folder(
     folder: str | Path,
     *,
-    size: tuple[int, int] | None = (54, 80),
+    size: int | tuple[int, int] | None = 80,
     crop: float = 0.0,
 ) -> DiameterImages:
     """Load grey images with ``labels.csv``: fetal heads of the HC18 set, or one's own.
@@ -107,9 +117,11 @@ def load_folder(
     into a head in 103 of the 800 images.
 
     Args:
-        folder: with ``labels.csv`` (columns ``file,horizontal_mm,vertical_mm,pixel_mm``, others are ignored) and the
-            images in ``images/`` or beside it. Images of one shape.
-        size: rows and columns, ``None`` for the file's own after the crop. crop: share of either side that is cut off.
+        folder: with ``labels.csv`` (columns ``file,horizontal_mm,vertical_mm,pixel_mm``, and ``patient`` if the files'
+            names do not tell; others are ignored) and the images in ``images/`` or beside it. Images of one shape, of 8
+            or 16 bits; of colours, the luma.
+        size: rows and columns, or columns alone, ``None`` for the file's own after the crop.
+        crop: share of either side that is cut off.
 
     Returns:
         :class:`DiameterImages` in the order of the table, one channel, with the patients as groups
@@ -126,56 +138,60 @@ def load_folder(
     table = folder / "labels.csv"
     if not table.is_file():
         raise FileNotFoundError(f"Expected {folder} to hold labels.csv and images, but got no labels.csv.")
-    names, numbers = _read_table(table)
+    names, numbers, patients = _labels(table)
     root = folder / "images" if (folder / "images").is_dir() else folder
     _require_files(names, root)
     require_diameters(numbers, names, "mm")
 
     reduced, shape, left = [], None, None
     for name in names:
-        codes = _decode(root / name)
+        codes, full = _decode(root, name)
         shape = codes.shape if shape is None else shape
         if codes.shape != shape:
             raise ValueError(
                 f"Expected all images to have the {shape[0]}×{shape[1]} pixels of {names[0]}, but got "
                 f"{codes.shape[0]}×{codes.shape[1]} in {name}."
             )
-        image, left = reduce_images(torch.from_numpy(codes)[None, None].float() / 255, size, crop)
+        image, left = reduce_images(torch.from_numpy(codes)[None, None] / full, size, crop)
         reduced.append(image)
     targets = torch.from_numpy(numbers[:, :2].astype(np.float32))
     extent = torch.from_numpy(numbers[:, 2:].astype(np.float32)) * torch.tensor([float(left[1]), float(left[0])])
     if crop == 0:
         require_seen(targets, extent, names)
-    groups = np.array([patient_of(name) for name in names])
+    groups = np.array([patient_of(name) for name in names] if patients is None else patients)
     cut = int((targets > extent).any(1).sum())
-    notes = [f"{len(names)} images of {len(set(groups))} patients; count patients, not images."]
+    known = patients is not None or any(PATIENT.fullmatch(Path(name).stem) for name in names)
+    whose = f"of {len(set(groups))} patients; count patients, not images" if known else ""
+    notes = [f"{len(names)} images {whose}." if known else f"{len(names)} images; {UNKNOWN} (a column patient tells)."]
     if cut:
         notes.append(f"A diameter of {cut} images is larger than what the crop of {crop:.0%} leaves of them.")
     return DiameterImages(torch.cat(reduced), targets, groups, extent, tuple(notes))
 
 
-def _read_table(table: Path) -> tuple[list[str], np.ndarray]:
-    """File names, and ``(N, 3)``: horizontal and vertical diameter and size of a pixel, mm."""
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"Expected {table.name} to have the columns {','.join(COLUMNS)}, but got no {missing[0]}.")
-        rows = list(reader)
-    if not rows:
-        raise ValueError(f"Expected {table.name} to hold labels, but got none.")
-    names = [(row["file"] or "").strip() for row in rows]
-    numbers = np.empty((len(rows), 3))
-    for number, row in enumerate(rows):
+def _labels(file: Path) -> tuple[list[str], np.ndarray, list[str] | None]:
+    """File names; ``(N, 3)``: horizontal and vertical diameter and size of a pixel, mm; patients if they are told."""
+    table = read_table(file)
+    missing = [column for column in COLUMNS if column not in table.columns]
+    if missing:
+        raise ValueError(f"Expected {table.name} to have the columns {','.join(COLUMNS)}, but got no {missing[0]}.")
+    names = [row["file"] for row in table.rows]
+    numbers = np.empty((len(names), 3))
+    for number, row in enumerate(table.rows):
         for place, column in enumerate(COLUMNS[1:]):
             try:
                 numbers[number, place] = float(row[column])
-            except (TypeError, ValueError):
+            except ValueError:
                 raise ValueError(
                     f"Expected {column} of {names[number] or f'row {number + 2}'} to be a number, but got "
                     f"{row[column]!r}; correct {table.name}."
                 ) from None
-    return names, numbers
+    if PATIENT_COLUMN not in table.columns:
+        return names, numbers, None
+    patients = [row[PATIENT_COLUMN] for row in table.rows]
+    unnamed = [name for name, patient in zip(names, patients, strict=True) if not patient]
+    if unnamed:
+        raise ValueError(f"Expected {table.name} to name the {PATIENT_COLUMN} of every image, but not {some(unnamed)}.")
+    return names, numbers, patients
 
 
 def _require_files(names: list[str], root: Path) -> None:
@@ -193,16 +209,17 @@ def _require_files(names: list[str], root: Path) -> None:
         raise ValueError(f"Expected a label for every image, but got none in labels.csv for {some(extra)}.")
 
 
-def _decode(file: Path) -> np.ndarray:
-    """Grey codes, (H, W) uint8."""
-    from PIL import Image
-
+def _decode(root: Path, name: str) -> tuple[np.ndarray, int]:
+    """Grey codes, ``(H, W)`` float32, and the code of full scale."""
     try:
-        with Image.open(file) as image:
-            return np.array(image.convert("L"))
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = str(error).replace(str(file), file.name) or type(error).__name__
-        raise ValueError(f"Expected every image to be readable, but got {file.name}: {reason}; restore it.") from error
+        read_header(root, name)
+        codes = read_codes(root, name)
+    except UnreadableError as error:
+        raise ValueError(f"Expected every image to be readable, but got {error}; restore it.") from error
+    full = int(np.iinfo(codes.dtype).max)
+    if codes.shape[2] == 1:
+        return codes[..., 0].astype(np.float32), full
+    return np.rint(codes.astype(np.float32) @ LUMA), full
 
 
 def _scaled(images: np.ndarray) -> tuple[np.ndarray, str]:

@@ -11,10 +11,13 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from physlayer.data import ImageSet, TaskData
 from physlayer.sweep import main, parse_values
-from physlayer.sweep.cli import chosen_variants, parse_seeds
+from physlayer.sweep.cli import chosen_variants, parse_seeds, require_judgement
 from physlayer.sweep.grid import Run
 from physlayer.sweep.records import read_record, write_json
 from physlayer.sweep.values import shown_value
@@ -99,6 +102,33 @@ def test_bad_options_end_with_one_sentence_and_exit_code_two(arguments, message,
     error = capsys.readouterr().err.strip()
     assert error.startswith("error: ") and "\n" not in error
     assert message in error
+
+
+def test_test_sets_that_allow_no_interval_are_refused_before_training():
+    groups = np.array(["a", "a", "b", "c", "c", "c"])
+    images = ImageSet(torch.rand(6, 1, 4, 4), torch.tensor([0, 1, 0, 1, 0, 1]), groups, "linear")
+    pool, test = images.subset(torch.arange(3)), images.subset(torch.arange(3, 6))
+    with pytest.raises(ValueError, match=r"at least 2 sources, but got 1 \(3 images\)"):
+        require_judgement(TaskData("mine", ("p", "q"), pool, test, "", ()))
+    one = ImageSet(images.images, torch.zeros(6, dtype=torch.int64), groups, "linear")
+    with pytest.raises(ValueError, match=r"2 classes in the training set, but got p alone"):
+        require_judgement(TaskData("mine", ("p", "q"), one, images, "", ()))
+    require_judgement(TaskData("mine", ("p", "q"), images, images, "", ()))
+
+
+def test_a_sweep_of_its_own_scenes_refuses_other_tasks(tmp_path, capsys):
+    from sweeps import ultrasound_array
+
+    assert main(ultrasound_array.SWEEP, "", ["--task", "digits", "--fast", "--out", str(tmp_path)]) == 2
+    assert "Expected --task to be ultrasound_field, whose scenes" in capsys.readouterr().err
+
+
+def test_augmentation_can_be_left_out_and_is_then_another_run(tmp_path):
+    for more in ([], ["--no-augment"]):
+        small = ["--bits", "8", "--seeds", "1", "--fast", "--epochs", "1", "--variants", "none", "--no-report"]
+        assert main(SWEEP, "manual", [*small, "--jobs", "1", "--out", str(tmp_path), *more]) == 0
+    recipes = [json.loads(path.read_text())["config"]["recipe"] for path in (tmp_path / "records").glob("*.json")]
+    assert sorted(recipe["augment"] for recipe in recipes) == [False, True]
 
 
 def test_a_file_in_the_place_of_the_output_folder_is_refused(tmp_path, capsys):

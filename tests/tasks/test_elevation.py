@@ -187,9 +187,22 @@ def test_regions_are_read_where_the_file_names_them(tmp_path, arrays):
 
 def test_cells_beyond_full_scale_are_reported(tmp_path, arrays):
     path = write(tmp_path / "dem.h5", **arrays)
-    beyond = int((np.abs(np.nan_to_num(arrays["images"][[0, 2, 3, 4, 5]])) > 200).sum())
-    assert f"{beyond} cells beyond" in load_hdf5(path, full_scale_m=200.0)[1][2]
+    steepest = np.sort(np.abs(np.nan_to_num(arrays["images"][[0, 2, 3, 4, 5]])).ravel())
+    assert "; 1 cells beyond" in load_hdf5(path, full_scale_m=float(steepest[-2]) + 1e-6)[1][2]
     assert "beyond" not in load_hdf5(path)[1][2]
+
+
+def test_heights_that_are_no_terrain_above_its_trend_are_refused(tmp_path, arrays):
+    with pytest.raises(ValueError, match=r"within ±2600 m, but got 100 % of the cells beyond, .* subtract a plane"):
+        load_hdf5(write(tmp_path / "raw.h5", images=np.full((6, 5, 7), 4000.0), meta=arrays["meta"]))
+
+
+def test_fill_values_of_maps_are_cells_without_data(tmp_path, arrays):
+    images = arrays["images"].copy()
+    images[3, :4], images[4, 0] = -9999.0, -32768.0  # 7 of 35 cells hold data, and 28
+    patches, notes = load_hdf5(write(tmp_path / "dem.h5", images=images, meta=arrays["meta"]))
+    assert [int(name[-1]) for name in patches.groups] == [0, 2, 4, 5] and "2 with less" in notes[0]
+    assert torch.equal(patches.images[2, 0, 0], torch.full((7,), 0.5))  # on the trend
 
 
 def test_a_channel_axis_and_a_column_of_meta_are_taken(tmp_path, arrays):

@@ -607,6 +607,10 @@ def spoil(folder, name):
         table(folder, "")
         (folder / "labels.csv").write_bytes("file,größe\n0.png,1".encode("latin-1"))
         return folder, "labels.csv to be UTF-8 text"
+    if name == "open quote":
+        return table(
+            folder, numbered(range(8)) + '\n9.png,"' + "x" * 200_000
+        ), "labels.csv to be a table of cells, but got"
     if name == "two tables":
         (table(folder, numbered(range(8))) / "more.csv").write_text(numbered(range(8)))
         return folder, "one table of answers, but got labels.csv and more.csv"
@@ -650,7 +654,8 @@ SPOILED = (
     "missing", "empty", "other files", "images alone", "unlabelled split", "one class", "folder above", "loose",
     "test without classes", "class without test", "few sources", "few masks", "one label", "constant number",
     "row without image", "image without row", "two rows", "no file column", "NaN", "", "inf", "3,5", "unknown",
-    "no word", "two words", "ragged", "same column", "header alone", "other bytes", "two tables", "folders and table",
+    "no word", "two words", "ragged", "same column", "header alone", "other bytes", "open quote", "two tables",
+    "folders and table",
     "masks and table", "no mask", "no image", "two images", "beside masks", "mask of another size", "numbered mask",
     "coloured mask", "empty masks",
 )  # fmt: skip
@@ -704,6 +709,6 @@ def test_augmentation_mirrors_left_to_right_with_masks_and_never_the_images_of_n
     for flag, new, old, mask, before in zip(mirrored, lamp_removed(changed), images, moved, masks, strict=True):
         assert torch.equal(mask, before.flip(1) if flag else before)
         assert flag or torch.allclose(new, old, atol=1e-5)
-    changed, numbers = augment(images, torch.rand(32, 1), torch.Generator().manual_seed(1))
-    assert torch.allclose(lamp_removed(changed), images, atol=1e-5) and not torch.equal(changed, images)
-    assert numbers.shape == (32, 1)
+    numbers = torch.rand(32, 1)
+    changed, same = augment(images, numbers, torch.Generator().manual_seed(1))  # brightness may be what tells them
+    assert torch.equal(changed, images) and torch.equal(same, numbers)

@@ -47,6 +47,12 @@ def write_table(path, rows):
         csv.writer(file).writerows(rows)
 
 
+def test_validation_split_may_be_missing(camelyon):
+    for part in "xy":
+        (camelyon / f"{PREFIX}valid_{part}.h5").unlink()
+    assert list(load_patch_camelyon(camelyon)[0]) == ["train", "test"]
+
+
 def test_patches_come_with_their_labels_and_split(camelyon, arrays):
     sets, notes = load_patch_camelyon(camelyon)
     assert list(sets) == ["train", "valid", "test"]
@@ -164,7 +170,7 @@ def test_tables_that_are_wrong_are_refused(folder):
         ([["id", "label"], ["p0", 2]], "0 or 1, but got 2"),
         ([["id", "label"], ["p0", ""]], "0 or 1"),
         ([["id", "label"], ["p0", 0], ["p0", 0]], "p0 twice"),
-        ([["id", "label"]], "at least one patch"),
+        ([["id", "label"]], "a line of names and rows below"),
         ([["id", "label"], ["p0", 0], ["p9", 0]], r"none for 1 of 2 \(first: p9\)"),
         ([["id", "label", "wsi"], ["p0", 0, ""]], "name its wsi"),
     ):
@@ -181,8 +187,11 @@ def test_an_image_that_is_unreadable_or_of_another_size_is_named(folder):
     Image.new("RGB", (HEIGHT, WIDTH)).save(file)
     with pytest.raises(ValueError, match=r"pixels of p2.tif, but got 7×5 in p3.tif"):
         load_image_folder(folder)
+    Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint16)).save(file)
+    with pytest.raises(ValueError, match=r"p3.tif to have 8 bits per channel, but got 16"):
+        load_image_folder(folder)
     file.write_bytes(b"no image")
-    with pytest.raises(ValueError, match=r"p3.tif to be a readable image"):
+    with pytest.raises(ValueError, match=r"Expected every file to be a readable image, but got p3.tif"):
         load_image_folder(folder)
 
 

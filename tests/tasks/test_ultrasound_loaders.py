@@ -73,6 +73,36 @@ def test_areas_of_any_ratio_keep_the_mean_and_flat_images():
     assert torch.allclose(reduce_images(torch.ones(1, 1, 17, 23), (5, 7), 0.1)[0], torch.ones(1, 1, 5, 7))
 
 
+def test_images_of_16_bits_and_of_colours_keep_their_light(tmp_path):
+    write(tmp_path, names=NAMES[:2], labels=LABELS[:2], images=NAMES[:2])
+    counts = np.random.default_rng(1).integers(0, 2**16, (20, 30), dtype=np.uint16)
+    colours = np.random.default_rng(2).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    for name, codes in zip(NAMES[:2], (counts, colours), strict=True):
+        Image.fromarray(codes).save(tmp_path / "images" / name)
+    found = load_folder(tmp_path, size=None).images[:, 0]
+    assert np.allclose(found[0], counts / 65535, atol=1e-6)
+    grey = np.asarray(Image.fromarray(colours).convert("L")) / 255
+    assert np.allclose(found[1], grey, atol=1.01 / 255)
+
+
+def test_a_column_names_the_patients_where_files_do_not(tmp_path):
+    eyes = ("left.png", "right.png", "other.png")
+    labels = [(*label, patient) for label, patient in zip(LABELS, ("anna", "anna", "otto"), strict=True)]
+    columns = "file,horizontal_mm,vertical_mm,pixel_mm,patient,more"
+    told = load_folder(write(tmp_path, names=eyes, labels=labels, columns=columns, images=eyes), size=15)
+    assert told.groups.tolist() == ["anna", "anna", "otto"] and "of 2 patients" in told.notes[0]
+    unknown = load_folder(write(tmp_path, names=eyes, labels=LABELS, images=eyes), size=15)
+    assert len(set(unknown.groups)) == 3 and "NO PATIENT IS KNOWN" in unknown.notes[0]
+    labels[1] = (*LABELS[1], "")
+    with pytest.raises(ValueError, match=r"name the patient of every image, but not right\.png"):
+        load_folder(write(tmp_path, names=eyes, labels=labels, columns=columns, images=eyes))
+
+
+def test_columns_alone_keep_pixels_square():
+    assert reduce_images(torch.zeros(1, 1, 24, 32), 24, 0.0)[0].shape == (1, 1, 18, 24)
+    assert reduce_images(torch.zeros(1, 1, 270, 400), 80, 0.0)[0].shape == (1, 1, 54, 80)
+
+
 @pytest.mark.parametrize(
     ("name", "patient"),
     [("017_HC.png", "017"), ("017_2HC.png", "017"), ("126_3HC.png", "126"), ("left_HC.png", "left_HC")],
@@ -85,7 +115,7 @@ def test_pictures_of_one_patient_share_a_group(name, patient):
     ("changes", "message"),
     [
         ({"columns": "file,horizontal_mm,vertical_mm,pixel,more"}, "to have the columns .* but got no pixel_mm"),
-        ({"names": (), "labels": ()}, "Expected labels.csv to hold labels, but got none"),
+        ({"names": (), "labels": ()}, "Expected labels.csv to hold a line of names and rows below"),
         ({"images": NAMES[:2]}, "Expected an image for every label, but got none in images for 020_HC.png"),
         ({"images": (*NAMES, "021_HC.png")}, "Expected a label for every image, .* labels.csv for 021_HC.png"),
         ({"names": (NAMES[0], *NAMES[:2])}, "Expected one label per file, but got several for 017_HC.png"),
@@ -137,7 +167,15 @@ def test_convention_hdf5_labels_are_vertical_first_in_centimetres(tmp_path):
     assert np.allclose(found.images[:, 0].numpy(), codes[:, 2:18, 4:36] / 255, atol=1e-6)
     assert torch.allclose(found.extent_mm, torch.tensor([[48.0, 24.0]]).expand(3, 2))
     assert found.groups.tolist() == ["image-00000", "image-00001", "image-00002"]
-    assert "no patient is known" in found.notes[0] and "20% of either side" in found.notes[1]
+    assert "NO PATIENT IS KNOWN" in found.notes[0] and "20% of either side" in found.notes[1]
+
+
+def test_groups_of_an_hdf5_file_are_the_patients(tmp_path):
+    images, meta = np.random.rand(3, 20, 20), np.array([[2.0, 3.0], [2.1, 2.9], [2.2, 2.8]])
+    found = load_hdf5(write_hdf5(tmp_path / "us.h5", images=images, meta=meta, groups=np.array([b"a", b"a", b"b"])))
+    assert found.groups.tolist() == ["a", "a", "b"] and "2 patients" in found.notes[0]
+    with pytest.raises(ValueError, match="patients of 3 images, but got 2 names"):
+        load_hdf5(write_hdf5(tmp_path / "us.h5", images=images, meta=meta, groups=np.array([1, 2])))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +249,7 @@ def test_hdf5_whose_damage_shows_when_it_is_read_is_named(tmp_path):
 def test_without_h5py_the_error_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "us.h5").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ImportError, match=r"Expected h5py to be installed, .* pip install physlayer\[hdf5\]"):
+    with pytest.raises(ImportError, match=r"Expected h5py to be installed, .* pip install h5py"):
         load_hdf5(tmp_path / "us.h5")
 
 
