@@ -127,7 +127,7 @@ def test_arrays_of_another_name_shape_or_kind_are_refused(camelyon, arrays):
 
 def test_without_h5py_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
-    with pytest.raises(ImportError, match=r"pip install physlayer\[hdf5\]"):
+    with pytest.raises(ImportError, match=r"pip install h5py"):
         load_patch_camelyon(tmp_path)
 
 
