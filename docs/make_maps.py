@@ -79,6 +79,10 @@ def main() -> None:
 def drawn(rows: dict, units: dict[str, str], args: argparse.Namespace) -> bytes:
     """A PNG."""
     seeds = sorted({seed for found in rows.values() for seed in found})
+    for (_, name), found in rows.items():  # outside an aperture every phase is exactly 0: nothing to show
+        if args.cyclic:
+            unused = np.all([values == 0 for values in found.values()], axis=0)
+            rows[_, name] = {seed: np.where(unused, np.nan, values) for seed, values in found.items()}
     any_map = next(iter(next(iter(rows.values())).values()))
     size = 1.0
     figure, grid = panels(len(rows) * len(seeds), len(seeds), size, size * any_map.shape[0] / any_map.shape[1])
@@ -97,7 +101,8 @@ def drawn(rows: dict, units: dict[str, str], args: argparse.Namespace) -> bytes:
             values = [m for (_, other), maps in rows.items() if other == name for m in maps.values()]
             scale = {"cmap": "viridis", "vmin": min(m.min() for m in values), "vmax": max(m.max() for m in values)}
             if args.cyclic:
-                scale = {"cmap": "twilight", "vmin": -0.5, "vmax": 0.5}
+                scale = {"cmap": "twilight_shifted", "vmin": -0.5, "vmax": 0.5}
+                axes.set_facecolor("#cccccc")
             seen = (found[seed] + 0.5) % 1 - 0.5 if args.cyclic else found[seed]
             shown.setdefault("" if args.cyclic else name, []).append(
                 axes.imshow(seen, interpolation="nearest", **scale)

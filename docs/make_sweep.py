@@ -48,9 +48,10 @@ def main() -> None:
     (DOCS / "results").mkdir(exist_ok=True)
     write_summary(DOCS / "results" / f"{name}.csv", rows)
     draw(sweep, tuple(v.name for v in sweep.variants), rows, test_set, args.runs, name)
+    of_the_baseline = [r for r in records if baseline_of(sweep, records, r["variant"]) == sweep.baseline]
     parts = {
         f"accuracy{mark}": accuracy_table(sweep, rows, problem),
-        f"differences{mark}": difference_table(sweep, paired_rows(records, test_set, sweep.baseline), problem),
+        f"differences{mark}": difference_table(sweep, paired_rows(of_the_baseline, test_set, sweep.baseline), problem),
         f"learned{mark}": contrast_table(
             sweep, judged(records, test_set), learned_against_others(sweep, records), problem
         ),
@@ -63,10 +64,16 @@ def main() -> None:
     fill(DOCS / f"{args.sweep}.md", parts)
 
 
-def learned_against_others(sweep: Sweep, records: list[dict]) -> tuple:
-    """Every pair of the learned arm with another one at the same value, but the baseline, which has its own table.
+def baseline_of(sweep: Sweep, records: list[dict], name: str) -> str:
+    """``fixed_turn`` is the baseline of the other arms that end in ``_turn``; that of the sweep of all others."""
+    own = f"{sweep.baseline}_{name.rpartition('_')[2]}"
+    return own if any(record["variant"] == own for record in records) else sweep.baseline
 
-    Arms named like ``fixed_turn`` are baselines of the others that end in ``_turn``.
+
+def learned_against_others(sweep: Sweep, records: list[dict]) -> tuple:
+    """Every pair of the learned arm with another one at the same value, but its baseline, which has a table.
+
+    Then every arm that has a baseline of its own against that one.
     """
     points = sorted({(r["variant"], r["value"]) for r in records if not r["variant"].endswith("_retrained")},
                     key=lambda point: (point[1] or 0, point[0]))  # fmt: skip
@@ -74,11 +81,12 @@ def learned_against_others(sweep: Sweep, records: list[dict]) -> tuple:
     pairs = [
         (("learned", value), (name, other)) for value in values for name, other in points
         if name not in ("learned", sweep.baseline) and other in (value, None)
+        and baseline_of(sweep, records, name) == sweep.baseline
     ]  # fmt: skip
     for name, value in points:
-        other = f"{sweep.baseline}_{name.rpartition('_')[2]}"
-        if (other, value) in points and name != other:
-            pairs.append(((name, value), (other, value)))
+        own = baseline_of(sweep, records, name)
+        if own not in (name, sweep.baseline):
+            pairs.append(((name, value), (own, value)))
     return tuple(pairs)
 
 

@@ -119,6 +119,8 @@ def make_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_se
     swept = [v for v in variants if v.swept and any(r["variant"] == v.name for r in pooled)]
     values = sorted({r["value"] for r in pooled if r["value"] != ""})
     chance, blind = problem.chance
+    if len(values) <= 1:
+        return row_figure(sweep, variants, chosen, looks, test_set)
     columns = 2 if max((len(v.label) for v in variants), default=0) <= LONG_LABEL else 1
     entries = math.ceil((len(swept) + 1) / columns)
     with matplotlib.rc_context(FONT):
@@ -143,6 +145,49 @@ def make_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_se
         axes.set_title(f"{name}: {seeds}, {count(pooled[0]['n_clusters'], 'test source')}")
         figure.legend(loc="outside lower left", ncols=columns, fontsize=7, frameon=False, handlelength=3,
                       labelspacing=0.25, borderpad=0.1)  # fmt: skip
+    return figure
+
+
+def row_figure(
+    sweep: Sweep, variants: list[Variant], rows: list[dict], looks: dict[str, Style], test_set: dict
+) -> Figure:
+    """The figure of a single value: a row per arm, with every seed as a small dot."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    problem = asked(test_set)
+    pooled = {r["variant"]: r for r in rows if r["seed"] == "all"}
+    arms = [v for v in variants if v.name in pooled]
+    chance, blind = problem.chance
+    with matplotlib.rc_context(FONT):
+        figure = Figure(figsize=(COLUMN_WIDTH, 0.9 + 0.2 * (len(arms) + 1)), layout="constrained")
+        axes = figure.add_subplot()
+        for place, variant in enumerate(arms):
+            row, style = pooled[variant.name], looks[variant.name]
+            seeds = [r["score"] for r in rows if r["variant"] == variant.name and r["seed"] != "all"]
+            axes.plot(seeds, [place] * len(seeds), ".", markersize=3, color=BOUND_COLOUR, alpha=0.6, zorder=2)
+            ends = [[max(0.0, row["score"] - row["low"])], [max(0.0, row["high"] - row["score"])]]
+            axes.errorbar(
+                row["score"], place, xerr=ends, color=style.colour, marker=style.marker or "o", markersize=4,
+                markerfacecolor="white" if style.hollow else style.colour, elinewidth=1.1, capsize=0, zorder=3,
+            )  # fmt: skip
+        axes.axvline(chance, color="black", linewidth=0.9, linestyle=":", zorder=1)
+        axes.annotate(f"{blind} {chance:.2g}", (chance, -0.75), (3, 0), textcoords="offset points", va="center",
+                      fontsize=7)  # fmt: skip
+        axes.set_yticks(range(len(arms)), [v.label for v in arms])
+        axes.set_ylim(len(arms) - 0.5, -1.1)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", color="#dddddd", linewidth=0.5)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.set_xlabel(f"{problem.label}, 95 % interval")
+        runs = Counter(r["variant"] for r in rows if r["seed"] != "all").values()
+        first = next(iter(pooled.values()))
+        value = next((shown_value(r["value"], sweep.scale) for r in pooled.values() if r["value"] != ""), "")
+        figure.suptitle(
+            f"{test_set.get('title', first['task'])}: {f'{sweep.parameter} {value}'.strip()}, "
+            f"{count(max(runs), 'seed')}, {count(first['n_clusters'], 'test source')}", fontsize=8,
+        )  # fmt: skip
     return figure
 
 

@@ -157,11 +157,26 @@ def test_figure_shows_the_rows(made):
     assert axes.get_title() == "blood_cells: 2 seeds, 16 test sources"
 
 
-def test_figure_text_is_large_enough_for_a_column(made):
+def test_figure_of_a_single_value_has_a_row_per_arm(made):
+    _, _, rows, test_set = made
+    rows = [r for r in rows if r["value"] in (VALUES[0], "")]
+    figure = make_figure(SWEEP, VARIANTS, rows, test_set)
+    (axes,) = figure.axes
+    assert [t.get_text() for t in axes.get_yticklabels()] == [v.label for v in VARIANTS]
+    for place, (variant, bar) in enumerate(zip(VARIANTS, axes.containers, strict=True)):
+        expected = score(rows, variant.name, VALUES[0] if variant.swept else "")
+        line, _, (segments,) = bar
+        assert (line.get_xdata()[0], line.get_ydata()[0]) == (pytest.approx(expected["score"]), place)
+        assert segments.get_segments()[0][:, 0].tolist() == pytest.approx([expected["low"], expected["high"]])
+    assert figure.get_suptitle() == f"blood_cells: bits {VALUES[0]}, 2 seeds, 16 test sources"
+
+
+@pytest.mark.parametrize("values", [VALUES, VALUES[:1]])
+def test_figure_text_is_large_enough_for_a_column(made, values):
     from matplotlib.text import Text
 
     _, _, rows, test_set = made
-    figure = make_figure(SWEEP, VARIANTS, rows, test_set)
+    figure = make_figure(SWEEP, VARIANTS, [r for r in rows if r["value"] in (*values, "")], test_set)
     assert figure.get_figwidth() <= 3.5
     assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 7
 
