@@ -1,13 +1,15 @@
-"""Draw what a sweep's cameras have learned, for its page: a row per arm and quantity, a column per seed.
+"""Draw what a sweep's cameras have learned, for its page: a row per arm, value and quantity, a column per seed.
 
     python docs/make_maps.py microscope --runs runs/microscope_digits --page digits --value 19 \\
         --quantities illumination_waves,aperture_waves --cyclic
     python docs/make_maps.py shift_variant_blur --runs runs/shift_variant_blur_blood_cells --value 4 \\
         --quantities sigma_pixels --fixed
+    python docs/make_maps.py color_filters --runs runs/color_filters_blood_cells --value 10,100 --quantities tile \\
+        --names R,G,B,W
 
 Writes docs/figures/SWEEP_PAGE_maps.png. Values are those of the hardware, from the records. ``--cyclic``: phases in
 waves, shown without whole waves; else every quantity has one scale for all its panels. Choices of one of K, with one
-plane per possibility and one plane of ones at each place, are shown by their number.
+plane per possibility and one plane of ones at each place, are shown by their number, or in the colours of ``--names``.
 """
 
 from __future__ import annotations
@@ -19,8 +21,11 @@ from pathlib import Path
 import numpy as np
 from tables import DOCS, load
 
-from physlayer.sweep.figure import bare, image_bytes, panels
+from physlayer.sweep.figure import COLOURS, bare, image_bytes, panels
 from physlayer.sweep.learned_maps import learned_quantities
+from physlayer.sweep.values import shown_value
+
+FILTERS = {"R": COLOURS[1], "G": COLOURS[2], "B": COLOURS[0], "W": "#eeeeee"}
 
 
 def picture(value: np.ndarray) -> np.ndarray:
@@ -47,30 +52,33 @@ def main() -> None:
     parser.add_argument("sweep")
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--page", default="")
-    parser.add_argument("--value", type=float, required=True)
+    parser.add_argument("--value", type=lambda text: [float(part) for part in text.split(",")], required=True)
     parser.add_argument("--quantities", type=lambda text: text.split(","), required=True)
     parser.add_argument("--variants", type=lambda text: text.split(","))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--fixed", action="store_true", help="fixed maps, too")
     parser.add_argument("--cyclic", action="store_true")
+    parser.add_argument("--names", type=lambda text: text.split(","))
     args = parser.parse_args()
     sweep = importlib.import_module(f"sweeps.{args.sweep}").SWEEP
     records, _ = load(args.runs)
     rows: dict[tuple[str, str], dict[int, np.ndarray]] = {}
+    points = [(variant, value) for variant in sweep.variants for value in args.value]
     units: dict[str, str] = {}
-    for variant in sweep.variants:
+    for variant, swept in points:
+        arm = variant.name if len(args.value) == 1 else f"{variant.name}, {shown_value(swept, sweep.scale)}"
         for record in records:
-            if record["variant"] != variant.name or record["value"] != args.value or record["seed"] >= args.seeds:
+            if record["variant"] != variant.name or record["value"] != swept or record["seed"] >= args.seeds:
                 continue
             if args.variants and variant.name not in args.variants:
                 continue
             for place, (value, unit) in learned_quantities(record, fixed_too=args.fixed).items():
                 name = place.rpartition(".")[2]
                 if name in args.quantities and value.size > 1:
-                    rows.setdefault((variant.name, name), {})[record["seed"]] = picture(value)
+                    rows.setdefault((arm, name), {})[record["seed"]] = picture(value)
                     units[name] = unit
     if not rows:
-        raise SystemExit(f"Expected learned {', '.join(args.quantities)} at {args.value:g}, but {args.runs} has none.")
+        raise SystemExit(f"Expected learned {', '.join(args.quantities)} at {args.value}, but {args.runs} has none.")
     name = "_".join(part for part in (args.sweep, args.page or records[0]["task"], "maps") if part)
     (DOCS / "figures" / f"{name}.png").write_bytes(drawn(rows, units, args))
     print(f"wrote figures/{name}.png")
@@ -78,6 +86,8 @@ def main() -> None:
 
 def drawn(rows: dict, units: dict[str, str], args: argparse.Namespace) -> bytes:
     """A PNG."""
+    from matplotlib.colors import ListedColormap
+
     seeds = sorted({seed for found in rows.values() for seed in found})
     for (_, name), found in rows.items():  # outside an aperture every phase is exactly 0: nothing to show
         if args.cyclic:
@@ -103,6 +113,9 @@ def drawn(rows: dict, units: dict[str, str], args: argparse.Namespace) -> bytes:
             if args.cyclic:
                 scale = {"cmap": "twilight_shifted", "vmin": -0.5, "vmax": 0.5}
                 axes.set_facecolor("#cccccc")
+            if args.names:
+                colours = ListedColormap([FILTERS.get(name, COLOURS[k]) for k, name in enumerate(args.names)])
+                scale = {"cmap": colours, "vmin": -0.5, "vmax": len(args.names) - 0.5}
             seen = (found[seed] + 0.5) % 1 - 0.5 if args.cyclic else found[seed]
             shown.setdefault("" if args.cyclic else name, []).append(
                 axes.imshow(seen, interpolation="nearest", **scale)
@@ -110,6 +123,8 @@ def drawn(rows: dict, units: dict[str, str], args: argparse.Namespace) -> bytes:
     for name, images in shown.items():
         axes = [image.axes for image in images]
         bar = figure.colorbar(images[0], ax=axes, aspect=12, shrink=min(1.0, 2 / len(rows)), pad=0.02)
+        if args.names:
+            bar.set_ticks(range(len(args.names)), labels=args.names)
         bar.ax.tick_params(labelsize=6)
         unit = "waves, without whole ones" if args.cyclic else units[name]
         bar.set_label(unit if unit != "1" else name, fontsize=6)
