@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 from physlayer.data import TaskData
+from physlayer.recipe import Recipe
 from physlayer.sweep.grid import Run, Sweep, Variant, make_runs, retrained
 from physlayer.sweep.records import read_record, read_records, writable_folder, write_json
 from physlayer.sweep.values import EXAMPLES, parse_values
@@ -41,6 +42,7 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
         help="number of paired seeds, or a list: 3 is 0,1,2; 4,5 is 4 and 5 (default 3)",
     )
     add("--epochs", type=int, help="passes over the training set (default: the task's recipe)")
+    add("--lr-physics", type=float, help="peak rate of the learned physical parameters (default: the task's recipe)")
     add("--network", help="network of the task (default: the task's choice)")
     add("--encoding", choices=("linear", "srgb"), default="linear",
         help="what the sensor sees: linear light (the physics) or the file's sRGB codes (default linear)")  # fmt: skip
@@ -120,7 +122,9 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
         data.split(seed)  # every seed must give a valid split before hours are spent on the first
     recipe = task.recipe(options).as_dict() | {"linear": args.encoding == "linear"}
     recipe |= {} if args.epochs is None else {"epochs": args.epochs}
+    recipe |= {} if args.lr_physics is None else {"lr_physics": args.lr_physics}
     recipe |= {"augment": False} if args.no_augment else {}
+    Recipe(**recipe)  # a setting out of range is refused here
     network = args.network or task.default_network(options)
     require_answers(task, network, data, default=task.default_network(options))
     shared = {"task": args.task, "data": data.fingerprint, "network": network, "recipe": recipe}

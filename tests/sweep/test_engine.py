@@ -78,6 +78,7 @@ def test_a_logarithmic_axis_is_filled_by_decades_and_a_fraction_by_halves():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--lr-physics", "-1"], "Expected lr_physics to be"),
         (["--bits", "0..3"], "Expected --bits to lie in 1..16, but got 0"),
         (["--bits", "8..1"], "Expected --bits to be a rising range, but got 8..1; write 1..8"),
         (["--bits", "x"], "Expected --bits to look like 1..8, 1,2,4 or 8, but got 'x'"),
