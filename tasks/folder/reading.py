@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from physlayer import areas, light
 from physlayer.areas import collect_area
 from physlayer.light import linear_to_srgb, srgb_to_linear
 from tasks.cache import cached
@@ -89,12 +90,12 @@ def read_images(
         stacked = [np.array([each[place] for each in whole], kind) for place, kind in enumerate(kinds)]
         return dict(zip(("images", "masks", "marks", "reasons"), (*stacked, np.array(reasons, str)), strict=True))
 
-    status = [(root / name).stat() for part in (names, masks) if part is not None for name in part]
+    listed = [str(name) for part in (names, masks) if part is not None for name in part[readable]]
+    status = [(root / name).stat() for name in listed]
     if sum(each.st_size for each in status) > CACHED_BYTES:
-        listed = [*names.tolist(), *([] if masks is None else masks.tolist())]
         seen = [f"{name} {each.st_size} {each.st_mtime_ns}" for name, each in zip(listed, status, strict=True)]
         settings = "\n".join([f"{root.resolve()} {size} {channels} {readable.sum()}", *seen])
-        made = cached("folder", (sys.modules[__name__], one_file), settings, make)
+        made = cached("folder", (sys.modules[__name__], one_file, areas, light), settings, make)
     else:
         made = make()
     damaged = np.array(reasons, dtype=object)

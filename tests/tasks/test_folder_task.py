@@ -515,6 +515,17 @@ def test_unreadable_files_are_named_or_left_out_when_asked(tmp_path):
     assert len(data.pool) + len(data.test) == 12 and "2 unreadable files were left out (apple/cut.png" in told(data)
 
 
+def test_a_link_to_nowhere_is_an_unreadable_file(tmp_path):
+    for name in ("apple", "pear"):
+        for number in range(4):
+            save(tmp_path / name / f"{number}.png", noise(number))
+    (tmp_path / "pear" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(ValueError, match=r"readable, but got 1 that is not \(pear/gone.png"):
+        load(tmp_path)
+    with pytest.warns(UserWarning, match="1 unreadable files were left out"):
+        assert len(load(tmp_path, skip_unreadable=True).pool) > 0
+
+
 def test_an_unreadable_mask_is_left_out_with_its_image(tmp_path):
     masks(tmp_path)
     (tmp_path / "masks" / "3.png").write_text("no mask")
