@@ -89,10 +89,9 @@ def drawn(rows: dict, units: dict[str, str], args: argparse.Namespace) -> bytes:
     from matplotlib.colors import ListedColormap
 
     seeds = sorted({seed for found in rows.values() for seed in found})
-    for (_, name), found in rows.items():  # outside an aperture every phase is exactly 0: nothing to show
-        if args.cyclic:
-            unused = np.all([values == 0 for values in found.values()], axis=0)
-            rows[_, name] = {seed: np.where(unused, np.nan, values) for seed, values in found.items()}
+    for row, found in rows.items() if args.cyclic else ():  # outside an aperture every phase is exactly 0: not shown
+        unused = np.all([values == 0 for values in found.values()], axis=0)
+        rows[row] = {seed: np.where(unused, np.nan, values) for seed, values in found.items()}
     any_map = next(iter(next(iter(rows.values())).values()))
     size = 1.0
     figure, grid = panels(len(rows) * len(seeds), len(seeds), size, size * any_map.shape[0] / any_map.shape[1])

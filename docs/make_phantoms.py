@@ -22,17 +22,7 @@ from tables import DOCS, interval, load, provenance_lines, table
 from physlayer.data import ImageSet
 from physlayer.sweep import Sweep
 from physlayer.sweep.asked import asked
-from physlayer.sweep.figure import (
-    BOUND_COLOUR,
-    bare,
-    draw_arm,
-    image_bytes,
-    panels,
-    set_axes,
-    set_score,
-    shift_of,
-    styles,
-)
+from physlayer.sweep.figure import bare, draw_curves, image_bytes, panels
 from physlayer.sweep.judged import Judged, judged
 from physlayer.sweep.report_parts import shown
 from physlayer.sweep.summary import summary_rows
@@ -52,7 +42,7 @@ def main() -> None:
     found = {folder.name: load(folder) for folder in sorted(args.runs.iterdir()) if (folder / "test_set.json").exists()}
     if args.data:
         draw_images(args.data, [task for task in found if task != "digits_128"])
-    draw_curves(SWEEP, found)
+    draw_limits(SWEEP, found)
     parts = {"limits": limits_table(SWEEP, found)}
     for task, (records, test_set) in found.items():
         parts[f"provenance {task}"] = provenance_lines(records, test_set)
@@ -100,30 +90,16 @@ def draw_images(data: Path, tasks: list[str]) -> None:
     print("wrote figures/phantoms.png")
 
 
-def draw_curves(sweep: Sweep, found: dict) -> None:
+def draw_limits(sweep: Sweep, found: dict) -> None:
     """A panel per task: score against severity."""
     figure, grid = panels(len(found), 3, 2.3, 2.0)
-    looks = styles(sweep, list(sweep.variants))
     for axes, (task, (records, test_set)) in zip(grid, found.items(), strict=True):
         rows, problem = summary_rows(records, test_set), asked(test_set)
         pooled = [r for r in rows if (r["seed"], r["split"], r["metric"]) == ("all", "test", problem.score)]
-        arms = [v for v in sweep.variants if v.swept and any(r["variant"] == v.name for r in pooled)]
-        values = sorted({r["value"] for r in pooled if r["value"] != ""})
-        set_axes(axes, sweep, values, len(arms))
+        draw_curves(axes, sweep, list(sweep.variants), pooled, problem)
         axes.set_xlabel("severity", fontsize=7)
-        chance, blind = problem.chance
-        set_score(axes, problem, [chance, *(r["low"] for r in pooled), *(r["high"] for r in pooled)])
         axes.set_ylabel(problem.label.replace("test ", ""), fontsize=7)
-        axes.axhline(chance, color="black", linewidth=0.9, linestyle=":")
-        for row in [r for r in pooled if r["variant"] in ("none", "grey")]:
-            grey = row["variant"] == "grey"
-            axes.axhline(row["score"], color=BOUND_COLOUR, linewidth=1, linestyle="--" if grey else "-")
-            if not grey:
-                axes.axhspan(row["low"], row["high"], color=BOUND_COLOUR, alpha=0.18, linewidth=0)
-        for place, variant in enumerate(arms):
-            own = sorted((r for r in pooled if r["variant"] == variant.name), key=lambda r: r["value"])
-            draw_arm(axes, variant, own, looks[variant.name], shift_of(place, len(arms), len(values)))
-        axes.set_title(f"{task} (dotted: {blind})", fontsize=7)
+        axes.set_title(f"{task} (dotted: {problem.chance[1]})", fontsize=7)
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7, frameon=False)
     (DOCS / "figures" / "phantoms_limits.png").write_bytes(image_bytes(figure, "png", dpi=160))

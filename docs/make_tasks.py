@@ -30,13 +30,13 @@ from physlayer.sweep.judged import judged
 from physlayer.sweep.rebuild import data_of
 from tasks.base import Options
 
-# Folder of the runs: what stands in the table, folder of the images, coursework, aim.
+# Folder of the runs: what stands in the table, coursework, aim.
 ROWS = {
-    "histology": ("Warwick glands", "warwick", "75.1 to 78.9", "80 or more"),
-    "digits_dense": ("MNIST, fully connected", "mnist", "–", "97 or more"),
-    "digits_cnn": ("MNIST, convolutional", "mnist", "98.2 to 98.4", "98.5 or more"),
-    "digits_128": ("MNIST, from 128 images", "mnist", "91.8", "93 or more"),
-    "ultrasound": ("fetal heads", "fetal_head", "–", "see below"),
+    "histology": ("Warwick glands", "75.1 to 78.9", "80 or more"),
+    "digits_dense": ("MNIST, fully connected", "–", "97 or more"),
+    "digits_cnn": ("MNIST, convolutional", "98.2 to 98.4", "98.5 or more"),
+    "digits_128": ("MNIST, from 128 images", "91.8", "93 or more"),
+    "ultrasound": ("fetal heads", "–", "see below"),
 }
 
 
@@ -50,9 +50,9 @@ def main() -> None:
     for name, (records, test_set) in found.items():
         parts[f"provenance {name}"] = provenance_lines(plain(records), test_set)
     if "ultrasound" in found:
-        parts["diameters"] = diameters(found["ultrasound"][0], args.data / ROWS["ultrasound"][1])
+        parts["diameters"] = diameters(found["ultrasound"][0], args.data / "fetal_head")
     if "histology" in found:
-        parts["overlaps"] = overlaps(*found["histology"])
+        parts["overlaps"] = overlaps(found["histology"][0])
     fill(DOCS / "tasks.md", parts)
 
 
@@ -69,7 +69,7 @@ def coursework(found: dict) -> str:
         score = judged(runs, test_set).score(("none", None))
         each = [problem.scale * record["metrics"]["test"][problem.score] for record in runs]
         form = ".2f" if problem.unit else ".1f"
-        what, _, published, aim = ROWS[name]
+        what, published, aim = ROWS[name]
         body.append([what, f"{problem.words} / {problem.shown_unit}",
                      interval(score.estimate, score.low, score.high, problem=problem),
                      ", ".join(format(number, form) for number in each), published, aim])  # fmt: skip
@@ -97,7 +97,7 @@ def diameters(records: list[dict], folder: Path) -> str:
     return table([*head, "mean of the training set / mm", "mean share of the picture / mm"], body)
 
 
-def overlaps(records: list[dict], test_set: dict) -> str:
+def overlaps(records: list[dict]) -> str:
     """Dice, Jaccard and accuracy of the pixels, and how Dice is spread over the images, mean over seeds."""
     tests = [record["metrics"]["test"] for record in plain(records)]
     scores = np.array([record["scores"]["test"] for record in plain(records)])

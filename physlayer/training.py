@@ -165,7 +165,7 @@ def _train_epoch(
     total = torch.zeros((), device=device)
     targets = train.targets[order]
     trained = [p for group in optimizer.param_groups for p in group["params"]]
-    network = [p for group in optimizer.param_groups if group["name"] == "network" for p in group["params"]]
+    network = next(group["params"] for group in optimizer.param_groups if group["name"] == "network")
     penalised = [weights for weights in network if weights.ndim > 1]
     for number, start in enumerate(range(0, len(order), recipe.batch_size), 1):
         # the scene changes in linear light, whatever the sensor is shown of it

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import BitBudget, BitDepth, allocate
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 MOST = 8  # bits at one pixel
 LATTICE_BITS = 4
@@ -41,10 +41,6 @@ RANGES = ((None, None), (0.01, 0.99), (0.05, 0.95), (0.2, 0.8), (0.01, 0.6), (0.
 # whose power falls by 4 per bit. 20 % at one bit and 5 % at two were the best of the starts tried with --development.
 CLIPPED = 0.8
 FEW_BITS = 2  # above this many bits the choice of threshold matters little: only the first two ranges are tried
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def fixed(point: Point) -> list[nn.Module]:

@@ -28,17 +28,13 @@ from torch import Tensor, nn
 
 from physlayer import BitDepth, Blur, PixelBinning
 from physlayer.blur import TRUNCATE, gaussian_kernel
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 PIXEL = 4  # scene pixels along a side
 FILL_FACTOR = 0.25  # an interline sensor without microlenses
 BITS = 8
 FLOOR = 1e-3  # of the peak: least light at the start of a learned kernel, about a percent of it in all
 START = 0.7  # of the largest width: where a learned one starts
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def pixels() -> list[nn.Module]:

@@ -23,15 +23,11 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import BitDepth, CameraArray, lattice_shifts
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 BITS = 8
 LARGEST = 4  # side of the largest array that must fit
 FINEST = 2  # scene pixels per pixel of one camera alone, at least: finer ones would see the scene's grid
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def factor(point: Point) -> float:

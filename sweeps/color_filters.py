@@ -24,16 +24,12 @@ from torch import Tensor, nn
 
 from physlayer import ColorFilterArray, Sensor
 from physlayer.sensor import HEADROOM, fitted_gain, photons_at_full_well
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 BITS = 12
 TILE = 8  # side of the random and the learned tile
 START = 0.1  # standard deviation of the learned logits before training (Chakrabarti 2016)
 FILTERS = "RGBW"
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def camera(point: Point, tile: str | Tensor) -> list[nn.Module]:

@@ -33,7 +33,7 @@ from physlayer import GaussianBlurMap, LocallyConnected2d, Sensor, local_lmmse
 from physlayer.blur import TRUNCATE
 from physlayer.noise import noise_draw
 from physlayer.sensor import HEADROOM, fitted_gain, photons_at_full_well
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 from physlayer.training import DRAWS
 
 NODES = 9  # along each axis
@@ -70,10 +70,6 @@ class Deconvolution(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         each = (y - self.mean_reading).flatten(0, 1)[:, None]
         return self.mean_scene + self.kernels(each).view(y.shape)
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def camera(point: Point) -> list[nn.Module]:

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from physlayer import IncoherentImaging, Sensor
 from physlayer.pupil import OBJECTIVES, zernike_start
 from physlayer.sensor import fitted_gain
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 OBJECTIVE = OBJECTIVES["20x"]
 WAVELENGTH_UM = 0.55
@@ -51,10 +51,6 @@ class Lens(IncoherentImaging):
     def positions(self, x: Tensor) -> Tensor:
         drawn = super().positions(x)
         return drawn[torch.arange(len(x)) % POSITIONS] if self.training else drawn
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def defocus_um(waves: float) -> float:

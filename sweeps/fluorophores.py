@@ -30,30 +30,26 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from physlayer import SENSORS, Sensor, SpectralFilters
+from physlayer import Sensor, SpectralFilters
 from physlayer.fluorophores import rgb_camera_curves, wavelength_axis
 from physlayer.sensor import fitted_gain
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 from physlayer.unmixing import cramer_rao_bound
 from tasks.fluorophores import CLASSES, EMISSION
 
 PHOTONS = 100.0  # of one exposure, where the abundances sum to 1
 BITS = 12
-SENSOR = SENSORS["pregius345"]  # that of fitted_gain
+SENSOR = fitted_gain(BITS, PHOTONS)
 SHINING_NM = (450.0, 650.0)  # where bands are laid out
 CELL = 0.25  # of the brightest pixel: above lies the cell
 STARTS, STEPS, RATE = 3, 100, 0.05  # of the search for the smallest bound
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def camera(point: Point, filters: SpectralFilters) -> list[nn.Module]:
     if point.shape[0] != len(CLASSES):
         raise ValueError(f"Expected abundances of {len(CLASSES)} fluorophores, but got {point.shape[0]} channels; "
                          "use --task fluorophores.")  # fmt: skip
-    return [filters, Sensor(BITS, **fitted_gain(BITS, PHOTONS))]
+    return [filters, Sensor(BITS, **SENSOR)]
 
 
 def bands(cuts_nm: Tensor) -> SpectralFilters:

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import SENSORS, ExposureMosaic, Sensor
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 BITS = 12
 OVERFILLED = 64  # full wells that white gives without a filter
@@ -63,10 +63,6 @@ class Logarithm(nn.Module):
         # noise may lie below the dark signal by several steps: the slope there stays finite
         light = (y / self.white).clamp(min=0)
         return torch.log1p(light / self.least) / math.log1p(1 / self.least)
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def camera(point: Point, tile: Tensor) -> list[nn.Module]:

@@ -22,14 +22,10 @@ from torch import Tensor, nn
 
 from physlayer import FourierSampling
 from physlayer.fourier import centre, equispaced
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 CENTRE = 0.08  # share of all columns that every arm measures, as in the fastMRI challenge; at most half the budget
 SPREAD = 0.5  # standard deviation of the start of the logits
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def columns(point: Point) -> tuple[int, int, Tensor]:

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from physlayer import BitDepth, Blur, ColorWeights, GaussianNoise, PhotonNoise, PixelBinning
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 BITS = (4, 2, 1)
 FACTORS = (2, 4, 8)  # of a pixel's side
@@ -33,10 +33,6 @@ PHOTONS = (1000.0, 100.0, 10.0)
 def at(levels: tuple, point: Point) -> float:
     """The level of a severity."""
     return levels[int(point.value) - 1]
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def bits(point: Point) -> list[nn.Module]:

@@ -22,13 +22,9 @@ from torch import Tensor, nn
 
 from physlayer import Sensor
 from physlayer.sensor import fitted_gain, photons_at_full_well
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 BITS = 10
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def camera(point: Point, gain: Tensor, **changes: float) -> list[nn.Module]:

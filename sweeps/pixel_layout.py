@@ -22,13 +22,9 @@ import sys
 from torch import Tensor, nn
 
 from physlayer import BitDepth, PowerLayout, grid_sites, log_polar_sites, random_sites
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 BITS = 8
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def rectangles(point: Point) -> Tensor:

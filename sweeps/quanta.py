@@ -24,16 +24,12 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import SENSORS, QuantaSensor, Sensor
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 BEST_EXPOSURE = 1.5936  # electrons per frame: the largest exposure-referred SNR (Fossum 2013)
 EFFICIENCY = 0.8
 DARK_ELECTRONS = 0.01  # per pixel and frame
 HEADROOM = 1.25  # of the last code above white, for the conventional sensor
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def exposure(point: Point) -> Tensor:

@@ -21,14 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import BitDepth, PixelLayout
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 BITS = 8
 SPREAD = 0.5  # standard deviation of the logarithm of random widths
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def counts(point: Point) -> tuple[int, int]:

@@ -21,14 +21,10 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import SensorPlacement
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 START = 0.5  # standard deviation of the logits before training (Huijben et al. 2020)
 NOISE_FLOOR = 1e-6  # of the largest principal component: below it lies rounding
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def count(point: Point) -> int:

@@ -33,16 +33,12 @@ from torch.nn.utils import parametrize
 from physlayer import BitDepth, GaussianBlurMap, PixelBinning
 from physlayer.blur import TRUNCATE
 from physlayer.blur_field import from_nodes
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 NODES = 9  # along each axis
 PIXEL = 2  # scene pixels along a side
 BITS = 8
 WIDEST = 1.5  # of the defocus: largest σ anywhere
-
-
-def no_layer(point: Point) -> list[nn.Module]:
-    return []
 
 
 def curvature(point: Point) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["dataset", "names_of", "open_hdf5", "read_rows"]
+__all__ = ["dataset", "group_names", "names_of", "open_hdf5", "read_rows"]
 
 BLOCK = 1024  # rows read at a time
 
@@ -74,6 +74,11 @@ def names_of(array: np.ndarray) -> np.ndarray:
         (['one', 'two'], ['3', '4'])
     """
     return np.array([name.decode() if isinstance(name, bytes) else str(name) for name in array.reshape(-1)], dtype=str)
+
+
+def group_names(file: h5py.File) -> np.ndarray | None:
+    """Sources of the images, ``(N,)``, from the array ``/groups``; ``None`` where the file has none."""
+    return names_of(np.asarray(dataset(file, "groups"))) if "groups" in file else None
 
 
 def read_rows(array: h5py.Dataset, index: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Sweeps: points × variants × seeds, one record per run, one report."""
 
 from physlayer.sweep.cli import main, parse_values
-from physlayer.sweep.grid import Point, Sweep, Variant
+from physlayer.sweep.grid import Point, Sweep, Variant, no_layer
 
-__all__ = ["Point", "Sweep", "Variant", "main", "parse_values"]
+__all__ = ["Point", "Sweep", "Variant", "main", "no_layer", "parse_values"]

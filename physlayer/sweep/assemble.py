@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.data import ImageSet, TaskData
-from physlayer.sweep.grid import Point
+from physlayer.sweep.grid import Point, Variant
 from physlayer.training import seeded
 
-__all__ = ["assemble", "camera_of", "point_of", "quantiles_of", "scenes_of"]
+__all__ = ["assemble", "camera_of", "chosen_candidate", "point_of", "quantiles_of", "scenes_of"]
 
 QUANTILE_SCENES, QUANTILE_SAMPLES = 256, 200_000
 SAMPLE_SCENES = 1024
@@ -37,6 +37,18 @@ def point_of(config: dict, data: TaskData) -> Point:
         scenes=lambda: scenes_of(train(), linear),
         generator=torch.Generator().manual_seed(config["seed"]),
     )
+
+
+def chosen_candidate(variant: Variant, point: Point, search: list[dict], problem) -> dict:
+    """Setting that a searched arm takes: the first of the best on validation, or the only one there is.
+
+    Args:
+        search: ``{"candidate": …, "validation": score}`` for each that was tried; empty if there is but one.
+    """
+    if not search:
+        return variant.candidates(point)[0]
+    better = max if problem.higher_is_better else min
+    return better(search, key=lambda entry: entry["validation"])["candidate"]
 
 
 def assemble(task, config: dict, layers: list[nn.Module], data: TaskData) -> nn.Sequential:

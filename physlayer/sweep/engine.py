@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from physlayer.camera import export_camera
 from physlayer.data import TaskData
-from physlayer.sweep.assemble import assemble, camera_of, point_of, scenes_of
+from physlayer.sweep.assemble import assemble, camera_of, chosen_candidate, point_of, scenes_of
 from physlayer.sweep.grid import Run, Sweep, Variant
 from physlayer.sweep.records import read_record, write_json
 from physlayer.training import DRAWS, Recipe, TrainingError, fit, predict_exposures
@@ -149,8 +149,7 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
             _, tried = train(variant.camera(point, **candidate), recipe.scaled(SEARCH_SHARE))
             best = max((epoch["validation_hard"] for epoch in tried.history), key=lambda score: better * score)
             search.append({"candidate": candidate, "validation": best})
-        ranked = sorted(search, key=lambda entry: -better * entry["validation"])
-        chosen = ranked[0]["candidate"] if ranked else candidates[0]
+        chosen = chosen_candidate(variant, point, search, problem)
         layers = variant.camera(point, **chosen)
         notes.append(f"chosen on validation: {chosen}")
     else:

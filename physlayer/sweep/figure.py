@@ -115,47 +115,63 @@ def make_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_se
     pooled = [r for r in chosen if r["seed"] == "all"]
     if not pooled:
         raise ValueError(f"Expected rows to hold a test {problem.words} over all seeds, but got none.")
-    looks = styles(sweep, variants)
-    swept = [v for v in variants if v.swept and any(r["variant"] == v.name for r in pooled)]
-    values = sorted({r["value"] for r in pooled if r["value"] != ""})
-    chance, blind = problem.chance
-    if len(values) <= 1:
-        return row_figure(sweep, variants, chosen, looks, test_set)
+    if len(values_of(pooled)) <= 1:
+        return row_figure(sweep, variants, chosen, test_set)
     columns = 2 if max((len(v.label) for v in variants), default=0) <= LONG_LABEL else 1
-    entries = math.ceil((len(swept) + 1) / columns)
+    entries = math.ceil((len(swept_arms(variants, pooled)) + 1) / columns)
     with matplotlib.rc_context(FONT):
         figure = Figure(figsize=(COLUMN_WIDTH, 2.55 + 0.14 * entries), layout="constrained")
         axes = figure.add_subplot()
-        for variant in [v for v in variants if not v.swept]:
-            for row in [r for r in pooled if r["variant"] == variant.name]:
-                axes.axhspan(row["low"], row["high"], color=BOUND_COLOUR, alpha=0.18, linewidth=0, zorder=0)
-                axes.axhline(row["score"], color=BOUND_COLOUR, linewidth=1, label=variant.label, zorder=1)
-        set_axes(axes, sweep, values, len(swept))
-        set_score(axes, problem, [chance, *(r["low"] for r in pooled), *(r["high"] for r in pooled)])
-        for place, variant in enumerate(swept):
-            own = sorted((r for r in pooled if r["variant"] == variant.name), key=lambda r: r["value"])
-            draw_arm(axes, variant, own, looks[variant.name], shift_of(place, len(swept), len(values)))
-        axes.axhline(chance, color="black", linewidth=0.9, linestyle=":", zorder=1)
+        draw_curves(axes, sweep, variants, pooled, problem)
+        chance, blind = problem.chance
         axes.annotate(f"{blind} {chance:.2g}", (0.99, chance), (0, 2), xycoords=("axes fraction", "data"),
                       textcoords="offset points", ha="right", va="bottom", fontsize=7)  # fmt: skip
-        runs = Counter((r["variant"], r["value"]) for r in chosen if r["seed"] != "all").values()
-        least, most = min(runs), max(runs)
-        seeds = count(most, "seed") if least == most else f"{least} to {count(most, 'seed')}"
-        name = test_set.get("title", pooled[0]["task"])
-        axes.set_title(f"{name}: {seeds}, {count(pooled[0]['n_clusters'], 'test source')}")
+        axes.set_title(heading(chosen, test_set))
         figure.legend(loc="outside lower left", ncols=columns, fontsize=7, frameon=False, handlelength=3,
                       labelspacing=0.25, borderpad=0.1)  # fmt: skip
     return figure
 
 
-def row_figure(
-    sweep: Sweep, variants: list[Variant], rows: list[dict], looks: dict[str, Style], test_set: dict
-) -> Figure:
+def values_of(rows: list[dict]) -> list[float]:
+    return sorted({r["value"] for r in rows if r["value"] != ""})
+
+
+def swept_arms(variants: list[Variant], rows: list[dict]) -> list[Variant]:
+    return [v for v in variants if v.swept and any(r["variant"] == v.name for r in rows)]
+
+
+def heading(rows: list[dict], test_set: dict, value: str = "") -> str:
+    """What was judged, at which value, over how many seeds and test sources."""
+    pooled = next(r for r in rows if r["seed"] == "all")
+    runs = Counter((r["variant"], r["value"]) for r in rows if r["seed"] != "all").values()
+    least, most = min(runs), max(runs)
+    seeds = count(most, "seed") if least == most else f"{least} to {count(most, 'seed')}"
+    parts = [value, seeds, count(pooled["n_clusters"], "test source")]
+    return f"{test_set.get('title', pooled['task'])}: {', '.join(part for part in parts if part)}"
+
+
+def draw_curves(axes: Axes, sweep: Sweep, variants: list[Variant], pooled: list[dict], problem: Asked) -> None:
+    """Axes with the scores ``pooled`` over the seeds of all arms, the bounds grey and the blind answer dotted."""
+    looks, swept, values = styles(sweep, variants), swept_arms(variants, pooled), values_of(pooled)
+    chance, _ = problem.chance
+    for variant in [v for v in variants if not v.swept]:
+        for row in [r for r in pooled if r["variant"] == variant.name]:
+            axes.axhspan(row["low"], row["high"], color=BOUND_COLOUR, alpha=0.18, linewidth=0, zorder=0)
+            axes.axhline(row["score"], color=BOUND_COLOUR, linewidth=1, label=variant.label, zorder=1)
+    set_axes(axes, sweep, values, len(swept))
+    set_score(axes, problem, [chance, *(r["low"] for r in pooled), *(r["high"] for r in pooled)])
+    for place, variant in enumerate(swept):
+        own = sorted((r for r in pooled if r["variant"] == variant.name), key=lambda r: r["value"])
+        draw_arm(axes, variant, own, looks[variant.name], shift_of(place, len(swept), len(values)))
+    axes.axhline(chance, color="black", linewidth=0.9, linestyle=":", zorder=1)
+
+
+def row_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_set: dict) -> Figure:
     """The figure of a single value: a row per arm, with every seed as a small dot."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    problem = asked(test_set)
+    problem, looks = asked(test_set), styles(sweep, variants)
     pooled = {r["variant"]: r for r in rows if r["seed"] == "all"}
     arms = [v for v in variants if v.name in pooled]
     chance, blind = problem.chance
@@ -166,9 +182,8 @@ def row_figure(
             row, style = pooled[variant.name], looks[variant.name]
             seeds = [r["score"] for r in rows if r["variant"] == variant.name and r["seed"] != "all"]
             axes.plot(seeds, [place] * len(seeds), ".", markersize=3, color=BOUND_COLOUR, alpha=0.6, zorder=2)
-            ends = [[max(0.0, row["score"] - row["low"])], [max(0.0, row["high"] - row["score"])]]
             axes.errorbar(
-                row["score"], place, xerr=ends, color=style.colour, marker=style.marker or "o", markersize=4,
+                row["score"], place, xerr=bars([row]), color=style.colour, marker=style.marker or "o", markersize=4,
                 markerfacecolor="white" if style.hollow else style.colour, elinewidth=1.1, capsize=0, zorder=3,
             )  # fmt: skip
         axes.axvline(chance, color="black", linewidth=0.9, linestyle=":", zorder=1)
@@ -181,13 +196,8 @@ def row_figure(
         axes.set_axisbelow(True)
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.set_xlabel(f"{problem.label}, 95 % interval")
-        runs = Counter(r["variant"] for r in rows if r["seed"] != "all").values()
-        first = next(iter(pooled.values()))
-        value = next((shown_value(r["value"], sweep.scale) for r in pooled.values() if r["value"] != ""), "")
-        figure.suptitle(
-            f"{test_set.get('title', first['task'])}: {f'{sweep.parameter} {value}'.strip()}, "
-            f"{count(max(runs), 'seed')}, {count(first['n_clusters'], 'test source')}", fontsize=8,
-        )  # fmt: skip
+        value = next((shown_value(value, sweep.scale) for value in values_of(rows)), "")
+        figure.suptitle(heading(rows, test_set, f"{sweep.parameter} {value}".strip()), fontsize=8)
     return figure
 
 
@@ -195,17 +205,19 @@ def draw_arm(axes: Axes, variant: Variant, rows: list[dict], style: Style, shift
     """Line, markers and error bars of one arm, moved sideways by ``shift`` points and not in its data."""
     from matplotlib.transforms import ScaledTranslation
 
-    score = [r["score"] for r in rows]
-    # A percentile interval of few seeds may miss the estimate by a rounding error.
-    below = [max(0.0, r["score"] - r["low"]) for r in rows]
-    above = [max(0.0, r["high"] - r["score"]) for r in rows]
     moved = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
     axes.errorbar(
-        [r["value"] for r in rows], score, yerr=[below, above], color=style.colour, marker=style.marker,
-        linestyle=style.line, markersize=3.6, linewidth=1.1, elinewidth=0.8, capsize=0, markeredgewidth=0.9,
-        markerfacecolor="white" if style.hollow else style.colour, label=variant.label, transform=moved,
-        zorder=3,
+        [r["value"] for r in rows], [r["score"] for r in rows], yerr=bars(rows), color=style.colour,
+        marker=style.marker, linestyle=style.line, markersize=3.6, linewidth=1.1, elinewidth=0.8, capsize=0,
+        markeredgewidth=0.9, markerfacecolor="white" if style.hollow else style.colour, label=variant.label,
+        transform=moved, zorder=3,
     )  # fmt: skip
+
+
+def bars(rows: list[dict]) -> list[list[float]]:
+    """Lengths of the error bars below and above; an interval of few seeds may miss its estimate by a rounding error."""
+    below = [max(0.0, r["score"] - r["low"]) for r in rows]
+    return [below, [max(0.0, r["high"] - r["score"]) for r in rows]]
 
 
 def set_score(axes: Axes, problem: Asked, drawn: list[float]) -> None:

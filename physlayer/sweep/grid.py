@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Point", "Run", "Sweep", "Variant"]
+__all__ = ["Point", "Run", "Sweep", "Variant", "no_layer"]
 
 FORMAT = 1  # raise when a change makes old records incomparable
 
@@ -31,6 +31,11 @@ class Point:
     quantile: Callable[[float], Tensor]
     scenes: Callable[[], Tensor]
     generator: torch.Generator
+
+
+def no_layer(point: Point) -> list[nn.Module]:
+    """The camera of the arm without one: the network sees the scene itself."""
+    return []
 
 
 @dataclass(frozen=True)

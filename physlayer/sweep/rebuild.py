@@ -16,8 +16,8 @@ from physlayer.data import TaskData
 from physlayer.saliency import parameter_saliency, saliency, split_camera
 from physlayer.sweep import engine
 from physlayer.sweep.asked import Asked, asked
-from physlayer.sweep.assemble import assemble, point_of
-from physlayer.sweep.grid import Point, Sweep, Variant
+from physlayer.sweep.assemble import assemble, chosen_candidate, point_of
+from physlayer.sweep.grid import Sweep, Variant
 from physlayer.sweep.learned_maps import is_map, learned_quantities
 
 __all__ = [
@@ -61,18 +61,10 @@ def rebuild_model(sweep: Sweep, variant: Variant, record: dict, out: Path, setti
 def camera_at_start(variant: Variant, record: dict, data: TaskData) -> list[nn.Module]:
     """The physical layers of a run as they were before training."""
     point = point_of(record["config"], data)
-    layers = variant.camera(point, **chosen_candidate(variant, record, point, data.problem.higher_is_better))
+    searched = variant.candidates is not None and variant.source is None
+    chosen = chosen_candidate(variant, point, record["search"], data.problem) if searched else {}
+    layers = variant.camera(point, **chosen)
     return layers if variant.change is None else variant.change(layers, point.generator)
-
-
-def chosen_candidate(variant: Variant, record: dict, point: Point, higher_is_better: bool = True) -> dict:
-    """Setting that a searched arm took, by the engine's rule: the first of the best on validation."""
-    if variant.candidates is None or variant.source is not None:
-        return {}
-    if record["search"]:
-        better = max if higher_is_better else min
-        return better(record["search"], key=lambda entry: entry["validation"])["candidate"]
-    return variant.candidates(point)[0]
 
 
 def data_of(record: dict, settings: dict) -> TaskData:

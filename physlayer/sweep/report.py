@@ -20,12 +20,8 @@ from physlayer.sweep.summary import statistics_of
 
 __all__ = ["OF_THE_PROBLEM", "SECTIONS", "write_report"]
 
-BESIDES = (
-    "binary_accuracy",
-    "balanced_binary_accuracy",
-    "within_tolerance",
-    "jaccard",
-)  # shown where they are recorded
+# Shown where they are recorded.
+BESIDES = ("binary_accuracy", "balanced_binary_accuracy", "within_tolerance", "jaccard")
 BEFORE = 3  # sections before those of the problem
 
 STYLE = """

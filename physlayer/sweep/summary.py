@@ -93,8 +93,9 @@ def summary_rows(records: list[dict], test_set: dict) -> list[dict]:
 def paired_rows(records: list[dict], test_set: dict, baseline: str = "fixed") -> list[dict]:
     """Score of each arm minus the baseline, at the same value if it is swept: paired over seeds and over sources."""
     scores, rows = judged(records, test_set), []
-    anywhere = (baseline, None) in scores.points()
-    for variant, value in scores.points():
+    points = scores.points()
+    anywhere = (baseline, None) in points
+    for variant, value in points:
         if variant == baseline or (value is None and not anywhere):
             continue
         difference = scores.difference((variant, value), (baseline, None if anywhere else value))

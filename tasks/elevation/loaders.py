@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tasks.elevation.scale import EDGES, FULL_SCALE_M, heat_flow_classes, normalise_elevation
-from tasks.hdf5 import dataset, names_of, open_hdf5
+from tasks.hdf5 import dataset, group_names, open_hdf5
 
 __all__ = ["ElevationSet", "data_share", "load_hdf5"]
 
@@ -82,11 +82,11 @@ def load_hdf5(
         raise ValueError(f"Expected edges to ascend, but got {edges}.")
     with open_hdf5(path) as file:
         elevation, flow = (np.asarray(dataset(file, name)) for name in ("images", "meta"))
-        named = np.asarray(dataset(file, "groups")) if "groups" in file else None
+        named = group_names(file)
     elevation, flow = _checked(path, elevation, flow)
     groups = np.array([f"patch-{number:05d}" for number in range(len(flow))])
     if named is not None:
-        groups = names_of(named)
+        groups = named
         if len(groups) != len(flow):
             raise ValueError(f"Expected /groups in {path.name} to name {len(flow)} patches, but got {len(groups)}.")
     share = data_share(elevation, missing)

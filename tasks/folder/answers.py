@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.folder.tables import EMPTY, SOURCES, SPLITS, Table, cells_of, rows_of, source_column, split_column
+from tasks.tables import EMPTY, SOURCES, SPLITS, Table, cells_of, rows_of, source_column, split_column
 
 __all__ = ["Answers", "answers", "common_unit"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from tasks.folder.answers import Answers, answers
 from tasks.folder.layout import PARTS, class_of, mask_pairs, part_of
 from tasks.folder.sources import given_sources, groups_file
-from tasks.folder.tables import (
+from tasks.tables import (
     ENDINGS,
     FileNames,
     Table,
@@ -176,7 +176,7 @@ def _table(tables: list[Path], images: list[str], groups: str | None) -> tuple[T
     """The table that names the images, and its answers if it has any; of several, the one with answers.
 
     Raises:
-        ValueError: as :mod:`tasks.folder.tables`, or if several have answers.
+        ValueError: as :mod:`tasks.tables`, or if several have answers.
     """
     finder, found = FileNames(images), []
     for table in map(read_table, tables):

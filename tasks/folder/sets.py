@@ -13,7 +13,7 @@ from tasks.folder.answers import common_unit
 from tasks.folder.kinds import CLASSES, MASKS, Found
 from tasks.folder.reading import Images
 from tasks.folder.sources import join_copies
-from tasks.folder.tables import some
+from tasks.tables import some
 
 __all__ = ["task_data"]
 

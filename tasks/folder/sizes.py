@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.folder.files import FULL_SCALE, Header
+from tasks.image_files import FULL_SCALE, Header
 
 __all__ = ["Common", "brightest", "common", "require_masks_fit"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.folder.tables import ENDINGS, SOURCES, FileNames, Table, cells_of, file_column, read_table, some
-from tasks.folder.tables import source_column as column_of
+from tasks.tables import ENDINGS, SOURCES, FileNames, Table, cells_of, file_column, read_table, some
+from tasks.tables import source_column as column_of
 
 __all__ = ["given_sources", "groups_file", "join_copies"]
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.folder.files import UnreadableError, read_codes, read_header
-from tasks.folder.tables import read_table
 from tasks.hdf5 import dataset, open_hdf5, read_rows
+from tasks.image_files import UnreadableError, read_codes, read_header
+from tasks.tables import read_table
 
 __all__ = ["PatchSet", "load_image_folder", "load_patch_camelyon"]
 

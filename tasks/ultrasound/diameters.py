@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from physlayer.areas import coverage
+from tasks.tables import some
 
-__all__ = ["DiameterImages", "reduce_images", "require_diameters", "require_seen", "some"]
+__all__ = ["DiameterImages", "reduce_images", "require_diameters", "require_seen"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,13 +119,3 @@ def require_seen(targets: Tensor, extent: Tensor, names: list[str]) -> None:
             f"Expected diameters to fit into the image of {image} mm, but got {label} mm in {names[first]} "
             f"({int(wide.sum())} of {len(names)} images); check the unit and the size of a pixel."
         )
-
-
-def some(names: list[str]) -> str:
-    """The first names of a list, for a message.
-
-    Example:
-        >>> some(["a", "b", "c", "d", "e"])
-        'a, b, c and 2 more'
-    """
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

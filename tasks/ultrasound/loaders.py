@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tasks.folder.files import UnreadableError, read_codes, read_header
-from tasks.folder.tables import read_table
-from tasks.hdf5 import dataset, names_of, open_hdf5
-from tasks.ultrasound.diameters import DiameterImages, reduce_images, require_diameters, require_seen, some
+from tasks.hdf5 import dataset, group_names, open_hdf5
+from tasks.image_files import UnreadableError, read_codes, read_header
+from tasks.tables import read_table, some
+from tasks.ultrasound.diameters import DiameterImages, reduce_images, require_diameters, require_seen
 
 __all__ = ["load_folder", "load_hdf5", "patient_of"]
 
@@ -70,7 +70,7 @@ def load_hdf5(
     """
     with open_hdf5(path) as file:
         images, meta = (np.asarray(dataset(file, name)) for name in ("images", "meta"))
-        named = np.asarray(dataset(file, "groups")) if "groups" in file else None
+        named = group_names(file)
     if images.ndim not in (3, 4) or not images.size or images.dtype.kind not in "uif":
         raise ValueError(
             f"Expected /images to be numbers (N, H, W) or (N, C, H, W), but got {images.dtype} {images.shape}."
@@ -93,7 +93,7 @@ def load_hdf5(
     extent = None if pixel_mm is None else torch.tensor([left[1], left[0]]).mul(float(pixel_mm)).expand(len(meta), 2)
     if extent is not None:
         require_seen(targets, extent, names)
-    groups = np.array([f"image-{number:05d}" for number in range(len(meta))]) if named is None else names_of(named)
+    groups = np.array([f"image-{number:05d}" for number in range(len(meta))]) if named is None else named
     if len(groups) != len(meta):
         raise ValueError(f"Expected /groups to name the patients of {len(meta)} images, but got {len(groups)} names.")
     patients = f"{len(set(groups))} patients" if named is not None else f"{UNKNOWN} (an array /groups would name them)"
@@ -160,9 +160,10 @@ def load_folder(
         require_seen(targets, extent, names)
     groups = np.array([patient_of(name) for name in names] if patients is None else patients)
     cut = int((targets > extent).any(1).sum())
-    known = patients is not None or any(PATIENT.fullmatch(Path(name).stem) for name in names)
-    whose = f"of {len(set(groups))} patients; count patients, not images" if known else ""
-    notes = [f"{len(names)} images {whose}." if known else f"{len(names)} images; {UNKNOWN} (a column patient tells)."]
+    if patients is not None or any(PATIENT.fullmatch(Path(name).stem) for name in names):
+        notes = [f"{len(names)} images of {len(set(groups))} patients; count patients, not images."]
+    else:
+        notes = [f"{len(names)} images; {UNKNOWN} (a column patient tells)."]
     if cut:
         notes.append(f"A diameter of {cut} images is larger than what the crop of {crop:.0%} leaves of them.")
     return DiameterImages(torch.cat(reduced), targets, groups, extent, tuple(notes))

@@ -17,7 +17,7 @@ from physlayer.sweep import main
 from sweeps.bit_depth import SWEEP
 from tasks.base import Options, get_task
 from tasks.folder import reading
-from tasks.folder.files import read_codes, read_header, read_mask
+from tasks.image_files import read_codes, read_header, read_mask
 
 GUIDE = Path(__file__).parents[2] / "docs" / "your_own_data.md"
 SIZE = 8
