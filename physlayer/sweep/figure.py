@@ -151,13 +151,14 @@ def heading(rows: list[dict], test_set: dict, value: str = "") -> str:
 
 
 def draw_curves(axes: Axes, sweep: Sweep, variants: list[Variant], pooled: list[dict], problem: Asked) -> None:
-    """Axes with the scores ``pooled`` over the seeds of all arms, the bounds grey and the blind answer dotted."""
+    """Axes with the scores ``pooled`` over the seeds of all arms, the bound grey and the blind answer dotted."""
     looks, swept, values = styles(sweep, variants), swept_arms(variants, pooled), values_of(pooled)
     chance, _ = problem.chance
     for variant in [v for v in variants if not v.swept]:
+        colour = looks[variant.name].colour
         for row in [r for r in pooled if r["variant"] == variant.name]:
-            axes.axhspan(row["low"], row["high"], color=BOUND_COLOUR, alpha=0.18, linewidth=0, zorder=0)
-            axes.axhline(row["score"], color=BOUND_COLOUR, linewidth=1, label=variant.label, zorder=1)
+            axes.axhspan(row["low"], row["high"], color=colour, alpha=0.18, linewidth=0, zorder=0)
+            axes.axhline(row["score"], color=colour, linewidth=1, label=variant.label, zorder=1)
     set_axes(axes, sweep, values, len(swept))
     set_score(axes, problem, [chance, *(r["low"] for r in pooled), *(r["high"] for r in pooled)])
     for place, variant in enumerate(swept):

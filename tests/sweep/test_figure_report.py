@@ -157,6 +157,15 @@ def test_figure_shows_the_rows(made):
     assert axes.get_title() == "blood_cells: 2 seeds, 16 test sources"
 
 
+def test_an_arm_without_value_has_a_colour_of_its_own(made):
+    _, _, rows, test_set = made
+    other = Variant("other", "colour camera", channels, swept=False)
+    rows = [*rows, *(r | {"variant": "other", "score": 0.5} for r in rows if r["variant"] == "none")]
+    axes = make_figure(SWEEP, [*VARIANTS, other], rows, test_set).axes[0]
+    colours = {line.get_label(): line.get_color() for line in axes.lines}
+    assert colours["no layer"] != colours["colour camera"]
+
+
 def test_figure_of_a_single_value_has_a_row_per_arm(made):
     _, _, rows, test_set = made
     rows = [r for r in rows if r["value"] in (VALUES[0], "")]
