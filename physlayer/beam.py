@@ -94,6 +94,8 @@ def array_factor(
 ) -> Tensor:
     r"""One-way beam of point elements, in the far field or at the focus (or beside it).
 
+    For waves of one frequency: the lobes of a short pulse are weaker, those of sparse arrays by 10 dB and more.
+
     .. math:: b(u) = \frac1N \sum_n w_n\, e^{i k [x_n (u - u_s) - x_n^2 \kappa / 2]}, \qquad k = 2\pi/\lambda
 
     Args:

@@ -307,7 +307,9 @@ LAYERS: tuple[LayerCase, ...] = (
     ),
     LayerCase(
         "TransducerArray polar",
-        lambda: _array(scene="polar", signed=True, receive="fixed", element_width_mm=0.2, noise_rms=_full(0.05)),
+        lambda: _array(
+            scene="polar", signed=True, receive="fixed", element_width_mm=0.2, noise_rms=_full(0.05), oversample=3
+        ),
         shape=(2, 37, 31),
     ),
     LayerCase(

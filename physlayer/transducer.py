@@ -19,6 +19,8 @@ __all__ = ["PARTS", "TransducerArray", "field_of", "parts_of"]
 SCENES, OUTPUTS = ("field", "parts", "polar"), ("field", "parts")
 PARTS = Accepts(low=-15.0)  # half of a field lies below 0, so no warning of a Normalize as at the usual −16
 PULSE_REACH = 4.0  # standard deviations of the pulse that the kernel holds
+NEAR = 2  # pixels to either side of a scan line over which a narrow beam is averaged
+PHASE_FLOOR = 1e-3  # of the mean power of a pixel: where the beam in its middle is weaker, it is left so
 
 
 def parts_of(field: Tensor) -> Tensor:
@@ -61,11 +63,16 @@ class TransducerArray(ChoosingLayer):
         w_n m_n,\ |w_n| \le 1,\ \textstyle\sum_n m_n = k
 
     with the two-way beam p of :func:`lateral_spread` and the pulse g of :func:`axial_pulse`. :math:`E^2 = \sum_x
-    |p_\mathrm{open}|^2`, the energy of the open array focused at that depth, is the time-gain compensation: tissue
-    keeps its mean intensity under the open array and never gains any. The weights are bounded and not normalised, so
-    apodisation and idle elements cost signal against the noise :math:`n`, a complex field of rms
+    |p_\mathrm{open}|^2` is the energy of the open array focused at that depth: tissue at the transmit focus keeps its
+    mean intensity under the open array, and none ever gains any; beside the focus it loses (a display compensates for
+    it, see :func:`tasks.ultrasound.phantom.ocular_camera`). The weights are bounded and not normalised, so apodisation
+    and idle elements cost signal against the noise :math:`n`, a complex field of rms
     :math:`\sigma\sqrt{\sum (m w)^2/N}`. Every scan line has the whole array centred on it, as if the array moved along.
     The field must reach :class:`physlayer.Envelope` before any blur or mean: blurring a B-mode image is other physics.
+
+    Narrow-band: lobes are those of one frequency; a pulse of few cycles weakens the side and grating lobes of sparse
+    arrays, by 10 dB and more. A beam narrower than a pixel is seen as its rms over the pixel with ``oversample``, which
+    is what many scatterers of any phase send back; the resolution is then that of the grid.
 
     Args:
         elements: N. pitch_mm: of the elements. pixel_mm: of the scene, one number or (rows, columns).
@@ -77,6 +84,8 @@ class TransducerArray(ChoosingLayer):
         cycles: n of the pulse. receive: ``"dynamic"``, ``"fixed"`` or ``"none"`` (one-way), see :func:`lateral_spread`.
         element_width_mm: of an element, 0 for points. sound_mm_per_us: c, 1.54 in tissue.
         noise_rms: :math:`\sigma`, of the open array, full scale; learned by its logarithm.
+        oversample: places in each of the pixels next to a scan line at which the beam is taken; 1 is right for beams of
+            two pixels and more.
         scene: ``"field"``, complex; ``"parts"``, its real parts and behind them its imaginary parts as twice the
             channels; ``"polar"``, magnitudes and behind them phases in waves, 0…1. output: ``"field"`` or ``"parts"``.
         temperature, gumbel, noise_seed: as in :class:`physlayer.SensorPlacement`.
@@ -116,6 +125,7 @@ class TransducerArray(ChoosingLayer):
         element_width_mm: float = 0.0,
         sound_mm_per_us: float = 1.54,
         noise_rms: float | Tensor | nn.Parameter = 0.0,
+        oversample: int = 1,
         scene: str = "field",
         output: str = "field",
         temperature: float = 2.0,
@@ -143,6 +153,7 @@ class TransducerArray(ChoosingLayer):
         self.pixel_mm = tuple(plain_number("pixel_mm", size, 1e-4, 100) for size in sizes)
         self.pitch_mm = plain_number("pitch_mm", pitch_mm, 1e-4, 100)
         self.depth_mm = plain_number("depth_mm", depth_mm, 1e-3, 1e4)
+        self.oversample = plain_number("oversample", oversample, 1, 1000, whole=True)
         self.cycles = plain_number("cycles", cycles, 0, 1000)
         self.element_width_mm = plain_number("element_width_mm", element_width_mm, 0, 100)
         self.sound_mm_per_us = plain_number("sound_mm_per_us", sound_mm_per_us, 0.1, 10)
@@ -172,14 +183,31 @@ class TransducerArray(ChoosingLayer):
 
     def point_spread(self, drive: Tensor, shape: tuple[int, int]) -> Tensor:
         """p / E for scenes of ``shape`` (H, W): ``(B, H, 2 W - 1)``, offsets point minus line from −(W − 1) pixels."""
+        spread = self._beam(drive, shape, self.focus_mm.to(drive))
+        opened = self._beam(torch.ones_like(drive[0]), shape, None)
+        return spread / opened.abs().square().sum(-1, keepdim=True).sqrt()
+
+    def _beam(self, drive: Tensor, shape: tuple[int, int], focus_mm: Tensor | None) -> Tensor:
+        """p at every pixel; next to the line its rms over the pixel, with the phase of the middle."""
         rows, columns = shape
         depth = self.depth_mm + self.pixel_mm[0] * torch.arange(rows, device=drive.device, dtype=drive.dtype)
-        offset = self.pixel_mm[1] * torch.arange(1 - columns, columns, device=drive.device, dtype=drive.dtype)
+        offset = torch.arange(1 - columns, columns, device=drive.device, dtype=drive.dtype)
         array = {"pitch_mm": self.pitch_mm, "wavelength_mm": self.sound_mm_per_us / self.frequency_mhz.to(drive)}
-        array |= {"receive": self.receive, "element_width_mm": self.element_width_mm}
-        spread = lateral_spread(drive, depth, offset, focus_mm=self.focus_mm.to(drive), **array)
-        opened = lateral_spread(torch.ones_like(drive[0]), depth, offset, focus_mm=None, **array)
-        return spread / opened.abs().square().sum(-1, keepdim=True).sqrt()
+        array |= {"receive": self.receive, "element_width_mm": self.element_width_mm, "focus_mm": focus_mm}
+        spread = lateral_spread(drive, depth, self.pixel_mm[1] * offset, **array)
+        if self.oversample == 1:
+            return spread
+        first = max(0, columns - 1 - NEAR)
+        inside = torch.arange(self.oversample, device=drive.device, dtype=drive.dtype)
+        inside = (inside - (self.oversample - 1) / 2) / self.oversample
+        near = slice(first, len(offset) - first)
+        places = (offset[near, None] + inside).flatten()
+        fine = _power(lateral_spread(drive, depth, self.pixel_mm[1] * places, **array))
+        power = fine.unflatten(-1, (-1, self.oversample)).mean(-1)
+        middle = spread[..., near]
+        tiny = torch.finfo(power.dtype).tiny
+        rms = middle * ((power + tiny) / (_power(middle) + PHASE_FLOOR * power + tiny)).sqrt()
+        return torch.cat([spread[..., :first], rms, spread[..., len(offset) - first :]], -1)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
@@ -206,8 +234,12 @@ class TransducerArray(ChoosingLayer):
     def settings(self) -> dict:
         choice = super().settings() if "logits" in self.quantities else {}
         names = ("elements", "pitch_mm", "depth_mm", "cycles", "receive", "element_width_mm", "sound_mm_per_us")
-        own = {name: getattr(self, name) for name in (*names, "signed", "scene", "output")}
+        own = {name: getattr(self, name) for name in (*names, "oversample", "signed", "scene", "output")}
         return choice | own | {"pixel_mm": list(self.pixel_mm)}
+
+
+def _power(field: Tensor) -> Tensor:
+    return field.real.square() + field.imag.square()
 
 
 def _scanned(field: Tensor, spread: Tensor) -> Tensor:

@@ -8,7 +8,7 @@
 A lens of 20× (NA 0.5, 0.55 µm, incoherent light) sees a field of 24 µm: at 32 pixels one pixel is about as large as the
 Airy radius of 0.67 µm; digits and other images are taken to be as wide. Its focus lies anywhere within ± --waves of
 defocus, counted at the rim of the pupil (1 wave is 4.4 µm). Arms: none (sharp, no noise, the upper bound), fixed (clear
-pupil), cubic (a phase of 2 or 5 waves at the rim, chosen on validation, Dowski and Cathey 1995, without its tilt),
+pupil), cubic (a phase of 0.5, 2 or 5 waves at the rim, chosen on validation, Dowski and Cathey 1995, without its tilt),
 random (12 Zernike aberrations at random, 0.05 waves rms each), learned (the same 12, learned with the network from that
 random start), rings (radii and phases of three rings, learned).
 
@@ -37,7 +37,7 @@ from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 OBJECTIVE = OBJECTIVES["20x"]
 WAVELENGTH_UM = 0.55
 FIELD_UM = 24.0  # across the image
-ALPHA_WAVES = (2.0, 5.0)  # of the cubic phase, at the rim: little defocus asks for less
+ALPHA_WAVES = (0.5, 2.0, 5.0)  # of the cubic phase, at the rim: little defocus asks for less
 RINGS = 3
 ROOM = 1.4  # of a learned pupil's window over the one that holds its start
 POSITIONS = 8  # of the focus in a batch of the training

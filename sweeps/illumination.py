@@ -4,14 +4,14 @@
     python sweeps/illumination.py --photons 10,100,1000                 # blood-cell phantom
     python sweeps/illumination.py --photons 100 --seeds 2 --fast
 
-A transparent sample, a fifth of a wave thick where the grey image is 1 (a cell of 2 µm in water), stands in a
-microscope below 5×5 LEDs: nine within the aperture, sixteen beyond its rim, which give a dark field. Light of different
-LEDs does not interfere, so a pattern shows the weighted sum of the pictures that each LED gives alone; these are
-computed within the camera. Arms: none (the thickness itself, without noise, the upper bound), fixed (the LED in the
-middle), all (all LEDs alike), random (random powers), learned (powers learned with the network, from the random ones),
-contrast (left half of the inner LEDs minus their right half: differential phase contrast), learned_signed (weights of
-both signs, learned from random ones). Light is never negative, so contrast and learned_signed take two exposures and
-subtract them.
+A transparent sample, a fifth of a wave thick where the grey image is 1 (2 µm, of a refractive index 0.06 above that of
+water; bright is thick, so a stained cell is the thinnest part), stands in a microscope below 5×5 LEDs: nine within the
+aperture, sixteen beyond its rim, which give a dark field. Light of different LEDs does not interfere, so a pattern
+shows the weighted sum of the pictures that each LED gives alone; these are computed within the camera, with a circular
+border. Arms: none (the thickness itself, without noise, the upper bound), fixed (the LED in the middle), all (all LEDs
+alike), random (random powers), learned (powers learned with the network, from the random ones), contrast (left half of
+the inner LEDs minus their right half: differential phase contrast), learned_signed (weights of both signs, learned from
+random ones). Light is never negative, so contrast and learned_signed take two exposures and subtract them.
 
 The constraint is the light: the powers of all LEDs in all exposures of an image sum to the same, and --photons are
 those that one LED at that power gives a pixel without a sample. Two exposures share it and pay the read noise twice.
@@ -38,7 +38,8 @@ from physlayer.sensor import fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main
 
 SIDE = 5  # of the square of LEDs
-THICKNESS_WAVES = 0.2  # 2 µm denser than water by 0.06, at 0.6 µm
+INNER = 9  # LEDs within the aperture
+THICKNESS_WAVES = 0.2  # 2 µm, of an index 0.06 above that of water, at 0.6 µm
 APERTURE = 5 / 32  # radius of the aperture, cells per pixel of the image's width
 STEP = 0.6  # aperture radii between LEDs: at 32 pixels the inner nine lie within 0.85, the others from 1.2 on
 BITS = 12
@@ -90,11 +91,18 @@ def tilts(height: int, width: int) -> Tensor:
 
 def camera(point: Point, weights: Tensor, *, signed: bool = False) -> list[nn.Module]:
     _, height, width = point.shape
+    waves = tilts(height, width)
+    within = int((torch.hypot(waves[:, 0] * width / height, waves[:, 1]) <= APERTURE * width).sum())
+    if within != INNER:  # waves of whole cycles are too coarse for small images
+        raise ValueError(
+            f"Expected images wide enough for {INNER} LEDs within the aperture, but got {within} with {height}×{width} "
+            "pixels; use --width 28, 32, or 36 and more."
+        )
     microscope = CoherentImaging(APERTURE * width, thickness_waves=THICKNESS_WAVES)
     leds = LedIllumination(weights, signed=signed, output="exposures" if signed else "difference")
     sensor = Sensor(BITS, **fitted_gain(BITS, point.value, headroom=HEADROOM))
     steps = [leds.decoder()] if signed else []
-    pictures = LedPictures(tilts(height, width), microscope, (height, width))
+    pictures = LedPictures(waves, microscope, (height, width))
     return [*thickness(point), pictures, leds, sensor, *steps]
 
 

@@ -22,12 +22,14 @@ The axis is the radius of the aperture, the parameter of the homework's second q
 --radius counts cells of the Fourier grid of an image 64 pixels wide; other images take it in proportion to their width
 (8.3 cells for 19 at 28 pixels), which is the same numerical aperture at the same pixels. From 45.3 on nothing is cut
 off: without a phase in the aperture the sample is then invisible. Intensity is read at points, as in the homework; it
-has twice the band of the field, so beyond 16 cells what is finest in it is folded back (with random phases 2 % of the
-contrast at 19 cells, 42 % at 38).
+has twice the band of the field, so beyond 16 cells what is finest in it is folded back (with random phases 1 to 2 % of
+the variance at 19 cells, 40 % at 38). The border is circular: light that phases spread leaves on one side and
+enters on the other.
 
-"1 wavelength thick" is 1 rad of phase in the homework's code and 2π in a medium that is denser by 1. The contrast of
-the conventional image depends on it more than on anything learned, so it is an arm and not a switch: all arms take 1
-rad; fixed_turn, illumination_turn, aperture_turn and learned_turn, by name, 2π. The thickness of colour images is their
+"1 wavelength thick" is 1 rad of phase in the homework's code and 2π where the refractive index is higher by 1. The
+contrast of the conventional image depends on it more than on anything learned, so it is an arm and not a switch: all
+arms take 1 rad; fixed_turn, illumination_turn, aperture_turn and learned_turn, by name, 2π. Bright is thick, by the
+homework's convention: a stained cell is the thinnest part of such a sample. The thickness of colour images is their
 luma, as files are turned grey (ITU-R BT.601; with --encoding srgb of the files' codes, as in the homework, else of
 linear light), and of pictures wider than high the middle square.
 

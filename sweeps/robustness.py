@@ -34,7 +34,7 @@ from physlayer.sweep.figure import image_bytes
 from physlayer.sweep.records import writable_folder
 from physlayer.sweep.values import parse_values
 from physlayer.training import TrainingError
-from tasks.base import Options, get_task
+from tasks.base import Options, get_task, require_pictures
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,7 @@ def grid_of(args: argparse.Namespace) -> RobustnessGrid:
     check_counts(args)
     out = folder_of(args)
     task, options = get_task(args.task), Options(args.data, args.fast, width=args.width)
+    require_pictures(task, "robustness")
     data, recipe = task_data(args.task, options), task.recipe(options)
     recipe = recipe if args.epochs is None else replace(recipe, epochs=args.epochs)
     name = args.network or task.default_network(options)

@@ -4,14 +4,21 @@
     python sweeps/ultrasound_array.py --elements 16 --seeds 2 --fast
 
 An array of 128 elements of 10 MHz, half a wavelength apart, focused at 21 mm, sees an eye; k of the elements send and
-receive. Arms: none (all elements, without noise, the upper bound), fixed (the k in the middle, a smaller aperture),
+receive. Arms: none (all elements, without noise, for reference), fixed (the k in the middle, a smaller aperture),
 spread (k at equal distances over the whole aperture: narrow beam, grating lobes), random (k at random), learned (k
 chosen with the network, from a random start), apodised (the k in the middle with learned weights, 0…1).
 
 The constraint is the number of elements. Every element drives as strongly as any other and adds its own noise; those
-that rest give neither signal nor noise. The display is set once for each arm, as an operator would, so that the
-strongest wall is white at the start; envelope and 60 dB of logarithmic compression are the same for all. The network
-gets one image; the score is the mean error of the horizontal and the vertical diameter in mm, over five exposures.
+that rest give neither signal nor noise. The gain is set once for each arm, as an operator would, so that the strongest
+wall is white at every depth at the start, and raises the noise there; envelope and 60 dB of logarithmic compression are
+the same for all. The network gets one image; the score is the mean error of the horizontal and the vertical diameter in
+mm, over five exposures.
+
+What the model leaves out: beams are those of one frequency, so the ghosts of equally spaced elements are 5 to 10 dB
+sharper than those of a pulse, to the favour of irregular choices. Scatterers lie on a grid of 0.5 mm, and so does
+whatever is finer: between 128 and 64 elements it is noise and depth of field that change, not resolution. All elements
+together work at F/0.8 at the front of the eye, where a scanner would use fewer: a smaller aperture is in focus over a
+longer depth. Walls are drawn as strong speckle, not as smooth mirrors.
 
 Writes summary.csv, figure.png, figure.svg and report.html to --out; a rerun skips what is done.
 """

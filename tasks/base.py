@@ -41,7 +41,10 @@ class Options:
 
 
 class Task(Protocol):
-    """Interface of ``tasks/<name>/__init__.py``'s ``TASK``: a name and five methods."""
+    """Interface of ``tasks/<name>/__init__.py``'s ``TASK``: a name and five methods.
+
+    A task whose scenes are no pictures names the only sweeps that understand them in ``sweeps``, a tuple.
+    """
 
     name: str
 
@@ -77,6 +80,20 @@ def refuse(options: Options, task: str, **reasons: str) -> None:
         value = getattr(options, name)
         if value is not None and value is not False:
             raise ValueError(f"Expected no --{name.replace('_', '-')} for {task}, but got {value!r}; {reason}.")
+
+
+def require_pictures(task: Task, sweep: str) -> None:
+    """Refuse a task whose scenes the sweep does not understand.
+
+    Raises:
+        ValueError: naming the sweeps that do.
+    """
+    understood = getattr(task, "sweeps", (sweep,))
+    if sweep not in understood:
+        raise ValueError(
+            f"Expected --task to have pictures as scenes for {sweep}, but got {task.name}, which only "
+            f"{' and '.join(understood)} understands; use another task."
+        )
 
 
 def task_names() -> tuple[str, ...]:

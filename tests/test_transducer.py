@@ -302,6 +302,32 @@ def test_open_array_keeps_the_mean_intensity_of_tissue_and_nothing_gains_any():
     assert gain(half) == pytest.approx(gain(TransducerArray(32, **kinds)) / 16)  # both ways, in power
 
 
+@pytest.mark.parametrize(("depth", "keep"), [(8.25, 64), (8.25, 16), (21.25, 64), (31.75, 16)])
+def test_tissue_seen_by_a_beam_narrower_than_a_pixel_is_that_of_a_fine_grid(depth, keep):
+    """Mean intensity against the open array focused there: places of one pixel send back independent phases."""
+    optics = {"pitch_mm": 0.077, "element_width_mm": 0.07}
+    chosen = torch.zeros(128).double().index_fill(0, torch.arange(64 - keep // 2, 64 + keep // 2), 1.0)
+    fine = torch.arange(-1600, 1601).double() / 100
+    place = {"depth_mm": torch.tensor([depth]).double(), "offset_mm": fine, "wavelength_mm": WAVELENGTH}
+    opened = lateral_spread(torch.ones(128).double(), **place, **optics, focus_mm=None).abs().square().sum()
+    wanted = lateral_spread(chosen, **place, **optics, focus_mm=21.0).abs().square().sum() / opened
+    found = []
+    for oversample in (1, 5):
+        array = TransducerArray(128, **optics, pixel_mm=0.5, depth_mm=depth, focus_mm=21.0, oversample=oversample)
+        found.append(float(array.double().point_spread(chosen[None], (1, 64)).abs().square().sum()))
+    error = [abs(10 * math.log10(value / float(wanted))) for value in found]
+    assert error[1] < 0.8 and error[0] > 0.8  # dB
+
+
+def test_a_fine_grid_needs_no_places_within_its_pixels():
+    kinds = GEOMETRY | {"pixel_mm": 0.05}
+    once, often = (TransducerArray(8, **kinds, oversample=m).double() for m in (1, 5))
+    drive = torch.rand(2, 8, generator=torch.Generator().manual_seed(0)).double()
+    assert torch.allclose(once.point_spread(drive, (9, 15)), often.point_spread(drive, (9, 15)), atol=0.01)
+    assert often.point_spread(drive, (9, 2)).shape == (2, 9, 3)
+    assert bool(torch.isfinite(often.point_spread(torch.zeros(1, 8).double(), (9, 15)).abs()).all())
+
+
 def test_idle_elements_cost_signal_against_the_noise():
     """Two-way signal falls with k², noise with √k."""
     field = torch.zeros(1, 1, 40, 120, dtype=torch.complex128)

@@ -97,7 +97,7 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     from physlayer.sweep.engine import execute, task_data
     from physlayer.sweep.summary import write_outputs
-    from tasks.base import Options, get_task
+    from tasks.base import Options, get_task, require_pictures
 
     values = parse_values(
         args.values, sweep.parameter, sweep.minimum, sweep.maximum, whole=sweep.whole, scale=sweep.scale
@@ -107,6 +107,7 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     check_counts(args)
     out = writable_folder(args.out or Path("runs") / sweep.name)
     task = get_task(args.task)
+    require_pictures(task, sweep.name)
     if sweep.tasks and args.task not in sweep.tasks:
         raise ValueError(
             f"Expected --task to be {' or '.join(sweep.tasks)}, whose scenes {sweep.name} understands, but got "

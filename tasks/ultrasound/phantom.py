@@ -20,6 +20,7 @@ from tasks.ultrasound.phantom_eye import FIELD_MM, FINE, REFERENCE, draw_globe, 
 STANDOFF_MM = 5.0  # gel and lens of the probe, above the field
 FOCUS_MM = 21.0  # of the transmitted beam, from the probe: the middle of the field
 FREQUENCY_MHZ = 10.0
+FINEST_MM = 0.1  # places at which the beam is taken; the two-way beam of 10 mm of elements is as wide at 8 mm of depth
 NOISE_RMS = 2.5e-4  # of the open array: 60 dB below the reference
 
 PATIENT_STREAM = 10**6  # patient k draws from the stream (seed, 10**6 + k), image i from (seed, i)
@@ -98,24 +99,26 @@ def ocular_array(
         keep=keep,
         element_width_mm=0.9 * pitch_mm,
         noise_rms=noise_rms,
+        oversample=round(pixel / FINEST_MM) | 1,
         scene="polar",
         gumbel=gumbel,
     )
 
 
 @torch.no_grad()
-def tissue_gain(array: TransducerArray) -> float:
-    """Root mean square of the field of tissue at the depth that the array sees best, 1 for the open array.
+def tissue_gain(array: TransducerArray) -> Tensor:
+    """Root mean square of the field that an array sees of tissue of rms 1, of every row, ``(H,)``.
 
     Example:
         >>> middle = torch.zeros(64).index_fill(0, torch.arange(24, 40), 1.0)
-        >>> round(tissue_gain(ocular_array()), 2), round(tissue_gain(ocular_array(logits=middle, keep=16)), 2)
-        (1.0, 0.11)
+        >>> opened, few = tissue_gain(ocular_array()), tissue_gain(ocular_array(logits=middle, keep=16))
+        >>> opened[[6, 32]].round(decimals=2), few[[6, 32]].round(decimals=2)  # at 8 mm, and at the focus
+        (tensor([0.1700, 1.0000]), tensor([0.0900, 0.1200]))
     """
     drive = array.weights.expand(array.elements)
     drive = drive * array.mask() if "logits" in array.quantities else drive
     size = [round(FIELD_MM / side) for side in array.pixel_mm]
-    return float(array.point_spread(drive[None], tuple(size)).abs().square().sum(-1).max().sqrt())
+    return array.point_spread(drive[None], tuple(size))[0].abs().square().sum(-1).sqrt()
 
 
 def ocular_camera(
@@ -128,15 +131,17 @@ def ocular_camera(
 
     Args:
         array: :func:`ocular_array`. dynamic_range_db: of the display.
-        reference: echo shown as white, full scale. ``None``: the strongest wall as this array sees it now, which is
-            the gain that an operator would set (:func:`tissue_gain`). It raises the noise with the echoes.
+        reference: echo shown as white, full scale. ``None``: the strongest wall as this array sees it now at every
+            depth, which is the time-gain compensation that an operator would set (:func:`tissue_gain`). It raises the
+            noise with the echoes.
 
     Example:
         >>> ocular_camera(ocular_array(32))(torch.rand(1, 2, 32, 32)).shape
         torch.Size([1, 1, 32, 32])
     """
     if reference is None:
-        reference = REFERENCE * tissue_gain(array)
+        gain = tissue_gain(array)
+        reference = REFERENCE * gain[:, None].expand(-1, len(gain))
     return nn.Sequential(array, Envelope(), LogCompression(dynamic_range_db, reference=reference))
 
 

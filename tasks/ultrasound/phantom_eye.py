@@ -17,7 +17,7 @@ TILT_SPREAD_DEGREES = 4.0
 
 # Echo strength, rms of the field in units of the wall's own
 FAT, WALL, WALL_ASIDE, VITREOUS, LENS, LID, SHADOW, LESION = 0.55, 0.8, 0.05, 0.012, 0.02, 0.6, 0.12, 0.15
-SPECULAR = 4.0  # a wall across the beam is a mirror
+SPECULAR = 4.0  # a wall across the beam is as strong as a mirror, though drawn as speckle
 FULL_SCALE = (WALL * (1 + SPECULAR) + WALL_ASIDE) / REFERENCE  # strength of a magnitude of 1: the field stays below
 FRONT_MM = 3.2  # depth of the front pole in the field
 WALL_MM, CORNEA_MM, CORNEA_RADIUS_MM = 1.0, 0.55, 5.75
@@ -190,7 +190,7 @@ def echo_strength(globe: Globe, patient: Patient, generator: Generator | None = 
 
 
 def _texture(generator: Generator | None) -> np.ndarray:
-    """Uneven echo of the orbit, intensity of mean about 1, (128, 128)."""
+    """Uneven echo of the orbit, intensity of median 1 and mean about 1.2, (128, 128)."""
     if generator is None:
         return np.ones((FINE, FINE), np.float32)
     place = np.linspace(0, TEXTURE_POINTS - 1, FINE, dtype=np.float32)[:, None]

@@ -21,6 +21,7 @@ class UltrasoundField(Ultrasound):
     """The same eyes and diameters, seen before any camera."""
 
     name = "ultrasound_field"
+    sweeps = ("ultrasound_array",)
 
     def load(self, options: Options) -> TaskData:
         refuse(options, self.name, data="files hold finished images, made by one array")

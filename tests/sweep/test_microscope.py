@@ -154,3 +154,9 @@ def test_every_pupil_passes_all_the_light_and_learning_starts_from_the_random_on
         assert float(lens.kernels().sum((2, 3)).detach().mean()) == pytest.approx(1, abs=1e-4)
     assert torch.equal(at["random"].zernike_waves, at["learned"].zernike_waves.detach())
     assert camera(defocus, "learned", point(0.0, (3, 32, 32)))[0].range_um is None
+
+
+@pytest.mark.parametrize("side", [8, 16, 26])
+def test_images_too_small_for_nine_leds_in_the_aperture_are_refused(side):
+    with pytest.raises(ValueError, match="Expected images wide enough for 9 LEDs within the aperture, but got"):
+        camera(illumination, "fixed", point(100.0, (1, side, side)))

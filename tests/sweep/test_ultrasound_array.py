@@ -1,9 +1,12 @@
 """The array of the ultrasound sweep: what its arms share, and that more elements see more."""
 
+import importlib
+
 import pytest
 import torch
 from torch import nn
 
+from physlayer.sweep import main
 from physlayer.sweep.grid import Point
 from sweeps import ultrasound_array
 from tasks.ultrasound.phantom import make_phantom
@@ -49,3 +52,12 @@ def test_finished_images_are_refused():
         ultrasound_array.SWEEP.variant("fixed").camera(
             Point(8, (1, 32, 32), lambda q: q, lambda: None, torch.Generator())
         )
+
+
+@pytest.mark.parametrize("script", ["bit_depth", "overview"])
+def test_a_field_is_refused_by_sweeps_of_pictures(script, tmp_path, capsys):
+    module = importlib.import_module(f"sweeps.{script}")
+    command = ["--task", "ultrasound_field", "--fast", "--out", str(tmp_path)]
+    assert main(module.SWEEP, module.__doc__, command) == 2
+    assert "Expected --task to have pictures as scenes" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.json"))
