@@ -79,7 +79,8 @@ class Blur(PhysicalLayer):
         disc_pixels: :math:`R` of a disc, pixels: as σ; learned between 0 and ``radius``.
         kernel: :math:`h`, ``(2 r + 1, 2 s + 1)`` or ``(C, 2 r + 1, 2 s + 1)``, non-negative, divided by its sum;
             ``nn.Parameter`` learns the logarithm of every value or, where the start has zeros as the identity does,
-            every value by its magnitude (:class:`physlayer.bounds.Magnitude`).
+            every value by its magnitude (:class:`physlayer.bounds.Magnitude`). The attribute ``kernel`` stays as it
+            was given or learned, only its ratios matter; :meth:`point_spread` is the kernel of sum 1.
         radius: reach of a Gaussian or disc, pixels; ``None`` for :math:`4\sigma` or :math:`R + 1`, or twice as much and
             8 pixels at least where it is learned and may grow. It does not follow the width.
         border: ``"reflect"``, ``"circular"`` or ``"zero"``. method: ``"direct"``, ``"fft"``, or ``"auto"``. Both as in
@@ -139,15 +140,14 @@ class Blur(PhysicalLayer):
             shape = tuple(kernel.shape) if isinstance(kernel, Tensor) else type(kernel).__name__
             raise ValueError(f"Expected kernel to be (h, w) or (C, h, w) of odd size, but got {shape}.")
         if not bool((kernel.detach().sum((-2, -1)) > 0).all()):
-            raise ValueError("Expected kernel to have a positive sum, but got 0: no light would arrive.")
+            least = float(kernel.detach().sum((-2, -1)).min())
+            raise ValueError(f"Expected kernel to have a positive sum, but got {least:.3g}: no light would arrive.")
         self.radius = max(kernel.shape[-2:]) // 2
         dark = isinstance(kernel, nn.Parameter) and bool((kernel.detach() == 0).any())
         if dark and bool((kernel.detach() > 0).any()):  # a step of the optimiser is a share of the light
             with torch.no_grad():
                 kernel /= kernel.sum((-2, -1), keepdim=True)
-        self.register_physical(
-            "kernel", kernel, unit="share of the light", low=0.0, logarithmic=not dark, magnitude=dark
-        )
+        self.register_physical("kernel", kernel, unit="relative", low=0.0, logarithmic=not dark, magnitude=dark)
 
     def point_spread(self, channels: int = 1) -> Tensor:
         """The kernel of the hardware, of sum 1, ``(1, h, w)`` or ``(C, h, w)``."""
@@ -172,7 +172,9 @@ class Blur(PhysicalLayer):
         return {"kernel": self.point_spread().detach().reshape(self.kernel.shape)}
 
     def settings(self) -> dict:
-        return {"radius": self.radius, "border": self.border}
+        # a kernel may have been replaced by one of another size
+        radius = self.radius if self.form != "kernel" else max(self.kernel.shape[-2:]) // 2
+        return {"radius": radius, "border": self.border}
 
 
 def _reach(width: float | Tensor, reach: float, disc: bool) -> int:

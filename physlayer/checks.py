@@ -11,6 +11,7 @@ from torch import Tensor
 __all__ = ["IMAGES", "Accepts", "check_images", "plain_number"]
 
 LIMIT = 16.0  # full scales: far above any exposure, far below 8-bit codes
+ROUNDING = 1e-6  # full scales: a convolution by FFT leaves no less where there is no light
 NORMALISED = -0.5  # full scales: noise seldom goes further below 0
 SAMPLE = 4096  # values looked at per training step: enough to see 0…255 codes or a NaN batch, about 20 µs
 
@@ -100,7 +101,7 @@ def check_images(x: Tensor, name: str = "x", *, full: bool = False, accepts: Acc
     low, high = (float(value) for value in torch.aminmax(seen))
     if not (low > -float("inf") and high < float("inf")):  # also false for NaN
         raise ValueError(f"Expected {name} to be finite, but got NaN or infinity.")
-    if low < accepts.low or high > accepts.high:
+    if low < accepts.low - ROUNDING or high > accepts.high:
         fix = f"values must lie in {accepts.low:g}…{accepts.high:g}"
         if high > LIMIT:
             fix = "divide 8-bit codes by 255"

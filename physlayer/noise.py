@@ -44,7 +44,7 @@ class Noise:
 
     def poisson(self, mean: Tensor, *, training: bool, stream: str = "photons") -> Tensor:
         """Poisson counts of the given mean, ``(B, C, H, W)``; no gradient, see :func:`photon_counts`."""
-        mean = mean.detach()
+        mean = mean.detach().clamp(min=0)  # light that an FFT has rounded to just below 0
         if training:
             return torch.poisson(mean, generator=self._running(mean.device))
         held = mean.cpu()

@@ -63,7 +63,10 @@ KINDS = {
 def build_parser() -> argparse.ArgumentParser:
     """Options, named as those of the other sweeps."""
     parser = argparse.ArgumentParser(
-        prog="sweeps/robustness.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        allow_abbrev=False,
+        prog="sweeps/robustness.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--noise", choices=KINDS, default="gaussian", help="what makes the images worse (default gaussian)")

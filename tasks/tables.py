@@ -177,7 +177,8 @@ def rows_of(table: Table, images: Sequence[str], files: str | None, *, all_used:
     if without:
         raise ValueError(
             f"Expected a row of {table.name} for every image, but got none for {len(without)} of {len(images)} "
-            f"(column {files}: {some(without)}); add rows, or move these images away."
+            f"(column {files}: {some(without)}); add rows, or move these images away"
+            f"{', or write a line of names above the table' if finder.find(files) else ''}."
         )
     return [found[name] for name in images]
 

@@ -8,10 +8,14 @@ from torch import nn
 
 from physlayer import (
     BitDepth,
+    Blur,
     ColorWeights,
     MovementAudit,
+    PhotonNoise,
     PixelBinning,
+    QuantaSensor,
     Sensor,
+    SpeckleNoise,
     audit_gradients,
     export_camera,
     parameter_groups,
@@ -54,3 +58,18 @@ def test_a_chain_of_four_layers_trains_exports_one_json_and_its_cost_adds_up():
     white = float(model[1].physical()["weights"].sum(1).mean())  # what the colour weights make of white light
     assert camera["cost"]["photons"] == pytest.approx(photons["value"] * samples * white, rel=1e-5)
     assert camera["cost"]["n_parameters"] == 9 + 1 + 3
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [Sensor(12), PhotonNoise(100.0), SpeckleNoise(0.5), QuantaSensor(3)],
+    ids=lambda layer: type(layer).__name__,
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_light_that_an_fft_rounds_to_just_below_nothing_is_no_negative_light(behind, training):
+    x = torch.zeros(4, 1, 60, 80)
+    x[..., 20:30, 30:50] = 1.0
+    seen = Blur(2.0, method="fft")(x)
+    assert -1e-6 < float(seen.min()) < 0
+    y = behind.train(training)(seen)
+    assert bool(torch.isfinite(y).all())

@@ -15,6 +15,7 @@ from physlayer.sweep.grid import Run, Sweep, Variant, make_runs, retrained
 from physlayer.sweep.records import read_record, read_records, writable_folder, write_json
 from physlayer.sweep.values import EXAMPLES, parse_values
 
+FEW_SOURCES = 10  # of the test set: below, a bootstrap over sources says little
 LEAK_SHARE = 0.05  # of the test images with a source in the pool: above, the test says little
 
 __all__ = ["build_parser", "main", "parse_values"]
@@ -26,10 +27,11 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
         prog=f"sweeps/{sweep.name}.py",
         description=manual,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # --lr would be --lr-physics
     )
     add = parser.add_argument
     add(f"--{sweep.parameter}", dest="values", default=sweep.default, metavar="LIST",
-        help=f"values to sweep: {sweep.default}, or {EXAMPLES[sweep.scale]} (default {sweep.default})")  # fmt: skip
+        help=f"values to sweep, as {EXAMPLES[sweep.scale]} (default {sweep.default})")  # fmt: skip
     add("--task", default=sweep.task, help=f"folder under tasks/ (default {sweep.task})")
     add("--data", help="folder of the real data (default: the task's embedded data)")
     add("--width", type=int, help="width of the images in pixels (default: the task's own)")
@@ -56,7 +58,11 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
     add("--device", default="cpu", help="cpu, cuda, … (default cpu)")
     add("--out", help=f"output folder (default runs/{sweep.name})")
     add("--log-dir", help="write TensorBoard logs here")
-    add("--groups", help="CSV with columns file,group naming the source of every image, or: content")
+    add(
+        "--groups",
+        help="where the source of every image stands: a CSV file with the columns file,group; for --task folder also a "
+        "column of its table or a pattern of file names; for blood cells also: content",
+    )
     add("--skip-unreadable", action="store_true", help="leave out images that cannot be read, with a warning")
     add(
         "--drop-straddling",
@@ -69,7 +75,7 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
         help="score on held-out training sources instead of the test set: for choosing settings",
     )
     add("--no-augment", action="store_true",
-        help="train on the images as they are, not mirrored, turned or under another lamp")  # fmt: skip
+        help="train on the images as they are, without the task's mirrors, turns, lamps and noise")  # fmt: skip
     add("--no-report", action="store_true", help="write summary.csv only, no figure and no report")
     return parser
 
@@ -138,6 +144,8 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     test_set["title"] = title + (", SMOKE RUN" if args.fast else "")
     test_set |= {"targets": data.problem.truth(data.test.targets), "groups": data.test.groups.tolist()}
     test_set["straddling"] = sorted(set(data.test.groups.tolist()) & set(data.pool.groups.tolist()))
+    if (sources := len(set(test_set["groups"]))) < FEW_SOURCES:
+        test_set["notes"].append(f"Only {sources} test sources: the intervals are narrower than they should be.")
     if looked := other_looks(out, runs):
         test_set["notes"].append(looked)
     write_json(out / "test_set.json", test_set)

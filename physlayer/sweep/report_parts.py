@@ -275,7 +275,7 @@ def reason(error: Exception) -> str:
     """The error in words; of a file only its name, since a report may be passed on."""
     if isinstance(error, OSError) and error.filename:
         return f"{Path(error.filename).name}: {error.strerror}."
-    return f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def picture(figure, caption: str, kind: str = "png", dpi: int = 120) -> str:

@@ -20,6 +20,7 @@ COUNTERS = ("", "index", "unnamed: 0", "row", "id")  # columns that number the r
 LABELS = ("label", "class", "labels", "classes")
 FEW = 20  # different whole numbers in a column of labels: classes up to here, numbers above
 MISSING = (*EMPTY, "na", "none")  # no answer, of numbers
+WRITTEN = re.compile(r"[-+]?\d+,\d+\s*[^\W\d]*|[-+]?\d+(\.\d+)?\s*[^\W\d]{1,3}")  # a decimal comma, a unit in the cell
 UNIT = re.compile(r"[\[(]\s*([^\])]+?)\s*[\])]\s*$|_(nm|um|µm|mm|cm|m|km|px|deg|rad|ms|s|h|g|kg|years|percent)$")
 
 
@@ -77,6 +78,8 @@ def answers(table: Table, images: Sequence[str], files: str | None, *, sources: 
             notes.append(f"The whole numbers of {label} are taken as classes; to predict numbers, rename the column.")
             return _classes(order, named, notes)
     if chosen[0] in words:
+        if label is None:
+            _require_words(table, chosen[0])
         named = cells_of(table, images, chosen[0], files)
         return _classes(sorted(set(named.tolist())), named, notes)
     values = np.stack([_numbers(table.name, name, images, rows) for name in chosen], 1)
@@ -116,6 +119,17 @@ def common_unit(names: tuple[str, ...]) -> str:
 def _classes(order: list[str], named: np.ndarray, notes: list[str]) -> Answers:
     place = {name: number for number, name in enumerate(order)}
     return Answers(tuple(order), np.array([place[name] for name in named.tolist()], np.int64), tuple(notes))
+
+
+def _require_words(table: Table, column: str) -> None:
+    """Refuse numbers that are written as words: as classes they would have no order."""
+    cells = [row[column] for row in table.rows if row[column].lower() not in MISSING]
+    written = [cell for cell in cells if WRITTEN.fullmatch(cell)]
+    if 2 * len(written) >= len(cells):
+        raise ValueError(
+            f"Expected column {column} of {table.name} to hold numbers or words, but got {written[0]!r}; write numbers "
+            "with a decimal point and their unit in the heading (length_mm), or name a column of classes label."
+        )
 
 
 def _is_numeric(table: Table, column: str) -> bool:

@@ -99,7 +99,8 @@ def load_hdf5(
     patients = f"{len(set(groups))} patients" if named is not None else f"{UNKNOWN} (an array /groups would name them)"
     notes = (
         f"{len(meta)} images; {patients}.",
-        f"{crop:.0%} of either side was cut off; values were {rule}.",
+        f"The border was cut off, {images.shape[-2]}×{images.shape[-1]} to {left[0]}×{left[1]} pixels; "
+        f"values were {rule}.",
     )
     return DiameterImages(reduced.contiguous(), targets, groups, extent, notes)
 

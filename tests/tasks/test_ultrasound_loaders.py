@@ -167,7 +167,7 @@ def test_convention_hdf5_labels_are_vertical_first_in_centimetres(tmp_path):
     assert np.allclose(found.images[:, 0].numpy(), codes[:, 2:18, 4:36] / 255, atol=1e-6)
     assert torch.allclose(found.extent_mm, torch.tensor([[48.0, 24.0]]).expand(3, 2))
     assert found.groups.tolist() == ["image-00000", "image-00001", "image-00002"]
-    assert "NO PATIENT IS KNOWN" in found.notes[0] and "20% of either side" in found.notes[1]
+    assert "NO PATIENT IS KNOWN" in found.notes[0] and "20×40 to 16×32 pixels" in found.notes[1]
 
 
 def test_groups_of_an_hdf5_file_are_the_patients(tmp_path):
