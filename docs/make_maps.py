@@ -108,7 +108,10 @@ def drawn(rows: dict, units: dict[str, str], args: argparse.Namespace) -> bytes:
             if seed not in found:
                 continue
             values = [m for (_, other), maps in rows.items() if other == name for m in maps.values()]
-            scale = {"cmap": "viridis", "vmin": min(m.min() for m in values), "vmax": max(m.max() for m in values)}
+            low, high = min(m.min() for m in values), max(m.max() for m in values)
+            scale = {"cmap": "viridis", "vmin": low, "vmax": high}
+            if low < 0 < high:  # both signs: white is 0
+                scale = {"cmap": "RdBu_r", "vmin": -max(-low, high), "vmax": max(-low, high)}
             if args.cyclic:
                 scale = {"cmap": "twilight_shifted", "vmin": -0.5, "vmax": 0.5}
                 axes.set_facecolor("#cccccc")

@@ -116,6 +116,8 @@ def make_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_se
     if not pooled:
         raise ValueError(f"Expected rows to hold a test {problem.words} over all seeds, but got none.")
     if len(values_of(pooled)) <= 1:
+        from physlayer.sweep.row_figure import row_figure
+
         return row_figure(sweep, variants, chosen, test_set)
     columns = 2 if max((len(v.label) for v in variants), default=0) <= LONG_LABEL else 1
     entries = math.ceil((len(swept_arms(variants, pooled)) + 1) / columns)
@@ -124,8 +126,10 @@ def make_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_se
         axes = figure.add_subplot()
         draw_curves(axes, sweep, variants, pooled, problem)
         chance, blind = problem.chance
-        axes.annotate(f"{blind} {chance:.2g}", (0.99, chance), (0, 2), xycoords=("axes fraction", "data"),
-                      textcoords="offset points", ha="right", va="bottom", fontsize=7)  # fmt: skip
+        low, high = axes.get_ylim()
+        place = ((0, -3), "top") if chance - low > 0.1 * (high - low) else ((0, 2), "bottom")  # where no line is
+        axes.annotate(f"{blind} {chance:.2g}", (0.99, chance), place[0], xycoords=("axes fraction", "data"),
+                      textcoords="offset points", ha="right", va=place[1], fontsize=7)  # fmt: skip
         axes.set_title(heading(chosen, test_set))
         figure.legend(loc="outside lower left", ncols=columns, fontsize=7, frameon=False, handlelength=3,
                       labelspacing=0.25, borderpad=0.1)  # fmt: skip
@@ -165,41 +169,6 @@ def draw_curves(axes: Axes, sweep: Sweep, variants: list[Variant], pooled: list[
         own = sorted((r for r in pooled if r["variant"] == variant.name), key=lambda r: r["value"])
         draw_arm(axes, variant, own, looks[variant.name], shift_of(place, len(swept), len(values)))
     axes.axhline(chance, color="black", linewidth=0.9, linestyle=":", zorder=1)
-
-
-def row_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_set: dict) -> Figure:
-    """The figure of a single value: a row per arm, with every seed as a small dot."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    problem, looks = asked(test_set), styles(sweep, variants)
-    pooled = {r["variant"]: r for r in rows if r["seed"] == "all"}
-    arms = [v for v in variants if v.name in pooled]
-    chance, blind = problem.chance
-    with matplotlib.rc_context(FONT):
-        figure = Figure(figsize=(COLUMN_WIDTH, 0.9 + 0.2 * (len(arms) + 1)), layout="constrained")
-        axes = figure.add_subplot()
-        for place, variant in enumerate(arms):
-            row, style = pooled[variant.name], looks[variant.name]
-            seeds = [r["score"] for r in rows if r["variant"] == variant.name and r["seed"] != "all"]
-            axes.plot(seeds, [place] * len(seeds), ".", markersize=3, color=BOUND_COLOUR, alpha=0.6, zorder=2)
-            axes.errorbar(
-                row["score"], place, xerr=bars([row]), color=style.colour, marker=style.marker or "o", markersize=4,
-                markerfacecolor="white" if style.hollow else style.colour, elinewidth=1.1, capsize=0, zorder=3,
-            )  # fmt: skip
-        axes.axvline(chance, color="black", linewidth=0.9, linestyle=":", zorder=1)
-        axes.annotate(f"{blind} {chance:.2g}", (chance, -0.75), (3, 0), textcoords="offset points", va="center",
-                      fontsize=7)  # fmt: skip
-        axes.set_yticks(range(len(arms)), [v.label for v in arms])
-        axes.set_ylim(len(arms) - 0.5, -1.1)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color="#dddddd", linewidth=0.5)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.set_xlabel(f"{problem.label}, 95 % interval")
-        value = next((shown_value(value, sweep.scale) for value in values_of(rows)), "")
-        figure.suptitle(heading(rows, test_set, f"{sweep.parameter} {value}".strip()), fontsize=8)
-    return figure
 
 
 def draw_arm(axes: Axes, variant: Variant, rows: list[dict], style: Style, shift: float) -> None:

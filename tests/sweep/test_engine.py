@@ -105,6 +105,14 @@ def test_bad_options_end_with_one_sentence_and_exit_code_two(arguments, message,
     assert message in error
 
 
+@pytest.mark.parametrize("short", ["--lr", "--bit", "--variant"])
+def test_options_are_not_abbreviated(short, capsys):
+    """--lr would be --lr-physics."""
+    with pytest.raises(SystemExit) as stop:
+        main(SWEEP, "manual", [short, "1"])
+    assert stop.value.code == 2 and f"unrecognized arguments: {short}" in capsys.readouterr().err
+
+
 def test_test_sets_that_allow_no_interval_are_refused_before_training():
     groups = np.array(["a", "a", "b", "c", "c", "c"])
     images = ImageSet(torch.rand(6, 1, 4, 4), torch.tensor([0, 1, 0, 1, 0, 1]), groups, "linear")

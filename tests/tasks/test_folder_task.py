@@ -93,7 +93,7 @@ def test_examples_of_the_guide_run_through_a_sweep(kind, tmp_path, monkeypatch, 
     seen = capsys.readouterr().out
     asked = {"fruit": "Kind: classes by folder", "shells": "regression of length_mm", "leaves": "Kind: masks"}
     assert asked[kind] in seen and ("NO SOURCES ARE KNOWN" in seen) == (kind == "leaves")
-    assert Path("out/summary.csv").exists()
+    assert Path("out/summary.csv").exists() and "test sources: the intervals are narrower" in seen
 
 
 def test_folders_are_classes_and_codes_are_kept(tmp_path):
@@ -184,6 +184,18 @@ def test_numbers_in_two_units_are_refused_and_without_unit_told(tmp_path):
     with pytest.raises(ValueError, match=r"one unit, but got width_mm, angle_deg, in deg, mm; .* keep the columns"):
         load(table(tmp_path / "a", "file,width_mm,angle_deg\n" + rows))
     assert "as if of one unit" in told(load(table(tmp_path / "b", "file,a,b\n" + rows)))
+
+
+@pytest.mark.parametrize("values", [("1,25", "1,5", "2,0", "2,5"), ("1 mm", "1.5mm", "2 mm", "3 mm")])
+def test_numbers_written_as_words_are_refused_and_not_taken_for_classes(tmp_path, values):
+    rows = "\n".join(["file;length", *(f"{place}.png;{values[place % 4]}" for place in range(8))])
+    with pytest.raises(ValueError, match=r"Expected column length of labels\.csv to hold numbers or words, but got '1"):
+        load(table(tmp_path, rows))
+
+
+def test_words_with_digits_are_classes(tmp_path):
+    rows = "\n".join(["file,grade", *(f"{place}.png,{('IIa', 'T1', '2nd grade')[place % 3]}" for place in range(12))])
+    assert load(table(tmp_path, rows, 12)).problem.class_names == ("2nd grade", "IIa", "T1")
 
 
 def test_files_of_a_table_are_found_by_path_name_or_stem(tmp_path):
