@@ -114,14 +114,14 @@ COSTS = {"photons": "photons", "bits_per_image": "bits", "n_samples": "samples"}
 def found_table(sweep: Sweep, records: list[dict]) -> str:
     """What was learned: up to eight numbers of a quantity as they are, choices of one of K as the share of each."""
     body = []
-    names = {place.rpartition(".")[2] for r in records for place in learned_quantities(r)}
+    learned = {place.rpartition(".")[2] for r in records for place in learned_quantities(r)}
     for name in in_order(sweep, {r["variant"] for r in records}):
         runs = [r for r in records if r["variant"] == name]
         for record in sorted(runs, key=lambda r: (r["value"] or 0, r["seed"])):
             filters = {layer["name"]: layer["settings"].get("filters") for layer in record["camera"]["layers"]}
             for place, (value, unit) in learned_quantities(record, fixed_too=name in COMPUTED).items():
                 layer, _, quantity = place.rpartition(".")
-                if quantity not in names:
+                if quantity not in learned:
                     continue
                 if value.ndim == 3 and (value.sum(0) == 1).all() and np.isin(value, (0, 1)).all():
                     names = filters.get(layer) or [str(plane) for plane in range(len(value))]
