@@ -134,6 +134,11 @@ class PhysicalLayer(nn.Module):
         quantity = self.__dict__.get("quantities", {}).get(name)
         if quantity is not None and name in self._buffers:
             value = self._checked(quantity, value)
+        elif quantity is not None and isinstance(value, nn.Parameter) and parametrize.is_parametrized(self, name):
+            raise TypeError(
+                f"Expected {name}, which is learned already, to be set with a tensor, but got an nn.Parameter; use "
+                f"its .detach()."
+            )
         super().__setattr__(name, value)
 
     def _checked(self, quantity: Quantity, value: object) -> Tensor:

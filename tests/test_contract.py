@@ -24,6 +24,18 @@ def test_constructors_have_no_catch_all_and_no_optimiser(case):
     assert not any(isinstance(value, torch.optim.Optimizer) for value in vars(case.build()).values())
 
 
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
+def test_a_learned_quantity_is_set_with_a_tensor_and_not_with_a_parameter(case):
+    layer = case.build()
+    for name in layer.learned():
+        if name not in dict(layer.named_parameters(recurse=False)):  # behind a bound
+            value = getattr(layer, name).detach()
+            with pytest.raises(TypeError, match=f"Expected {name}, which is learned already, to be set with a tensor"):
+                setattr(layer, name, nn.Parameter(value))
+            setattr(layer, name, value)
+            assert torch.allclose(getattr(layer, name), value, rtol=1e-4, atol=1e-6)
+
+
 class Gain(PhysicalLayer):
     """A sound analogue layer, for the broken ones to derive from."""
 
