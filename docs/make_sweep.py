@@ -24,6 +24,7 @@ from tables import (
     draw,
     found_table,
     load,
+    measured_table,
     provenance_lines,
 )
 
@@ -59,6 +60,8 @@ def main() -> None:
         f"cost{mark}": cost_table(sweep, records),
         f"provenance{mark}": provenance_lines(records, test_set),
     }
+    if sweep.measure is not None:
+        parts[f"measured{mark}"] = measured_table(sweep, rows)
     if args.doubled:
         parts[f"doubled{mark}"] = doubled_table(sweep, records, load(args.doubled)[0])
     fill(DOCS / f"{args.sweep}.md", parts)

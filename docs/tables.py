@@ -88,6 +88,25 @@ def accuracy_table(sweep: Sweep, rows: list[dict], problem: Asked = CLASSES) -> 
     return table([f"test {problem.words} / {problem.shown_unit}", *(shown(sweep, v) for v in values)], body)
 
 
+def measured_table(sweep: Sweep, rows: list[dict]) -> str:
+    """Quality of the pictures that networks are given: mean over seeds, smallest and largest where they differ."""
+    chosen = [r for r in rows if r["split"] == "test" and r["metric"] in QUALITY]
+    values, body = sorted({r["value"] for r in chosen}), []
+    for name in in_order(sweep, {r["variant"] for r in chosen}):
+        cells = []
+        for value in values:
+            own = [r for r in chosen if (r["variant"], r["value"]) == (name, value)]
+            shown_numbers = []
+            for metric, (unit, digits) in QUALITY.items():
+                seeds = [r["score"] for r in own if r["metric"] == metric and r["seed"] != "all"]
+                low, high = (f"{end(seeds):.{digits}f}" for end in (min, max))
+                spread = "" if low == high else f" ({low} to {high})"
+                shown_numbers.append(f"{np.mean(seeds):.{digits}f}{spread}{unit}")
+            cells.append("; ".join(shown_numbers))
+        body.append([f"`{name}`", *cells])
+    return table(["PSNR; SSIM", *(shown(sweep, value) for value in values)], body)
+
+
 def difference_table(sweep: Sweep, differences: list[dict], problem: Asked = CLASSES) -> str:
     """Each arm minus the baseline at the same value, paired over seeds and sources."""
     body = [
@@ -107,6 +126,7 @@ def difference_table(sweep: Sweep, differences: list[dict], problem: Asked = CLA
     return table(header, body)
 
 
+QUALITY = {"psnr_db": (" dB", 1), "ssim": ("", 2)}  # unit and digits
 COMPUTED = ("crlb",)  # arms whose values are found without a network: shown with the learned ones
 COSTS = {"photons": "photons", "bits_per_image": "bits", "n_samples": "samples"}
 
