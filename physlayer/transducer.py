@@ -64,9 +64,9 @@ class TransducerArray(ChoosingLayer):
 
     with the two-way beam p of :func:`lateral_spread` and the pulse g of :func:`axial_pulse`. :math:`E^2 = \sum_x
     |p_\mathrm{open}|^2` is the energy of the open array focused at that depth: tissue at the transmit focus keeps its
-    mean intensity under the open array, and none ever gains any; beside the focus it loses (a display compensates for
-    it, see :func:`tasks.ultrasound.phantom.ocular_camera`). The weights are bounded and not normalised, so apodisation
-    and idle elements cost signal against the noise :math:`n`, a complex field of rms
+    mean intensity under the open array, and none ever gains any; beside the focus it loses, which a display makes up
+    for by a reference for every row (:class:`physlayer.LogCompression`). The weights are bounded and not normalised, so
+    apodisation and idle elements cost signal against the noise :math:`n`, a complex field of rms
     :math:`\sigma\sqrt{\sum (m w)^2/N}`. Every scan line has the whole array centred on it, as if the array moved along.
     The field must reach :class:`physlayer.Envelope` before any blur or mean: blurring a B-mode image is other physics.
 
