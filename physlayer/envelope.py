@@ -115,7 +115,8 @@ class LogCompression(PhysicalLayer):
 
     Args:
         dynamic_range_db: :math:`D`, dB, 1…200: one number, per channel ``(C, 1, 1)`` or a map.
-        reference: :math:`r`, full scale, above 0, shown as 1; learned by its logarithm.
+        reference: :math:`r`, full scale, above 0, shown as 1; learned by its logarithm. A map ``(H, W)`` whose rows
+            follow the echo of each depth is time-gain compensation.
 
     Shape:
         ``(B, C, H, W)``, envelopes of 0 or more, to the same, 0…1.
