@@ -132,7 +132,7 @@ COSTS = {"photons": "photons", "bits_per_image": "bits", "n_samples": "samples"}
 
 
 def found_table(sweep: Sweep, records: list[dict]) -> str:
-    """What was learned: up to eight numbers of a quantity as they are, choices of one of K as the share of each."""
+    """What was learned: up to twelve numbers of a quantity as they are, choices of one of K as the share of each."""
     body = []
     learned = {place.rpartition(".")[2] for r in records for place in learned_quantities(r)}
     for name in in_order(sweep, {r["variant"] for r in records}):
@@ -147,8 +147,8 @@ def found_table(sweep: Sweep, records: list[dict]) -> str:
                     names = filters.get(layer) or [str(plane) for plane in range(len(value))]
                     shares = zip(names, value.mean((1, 2)), strict=True)
                     shown = ", ".join(f"{what} {100 * share:.0f} %" for what, share in shares)
-                elif value.size <= 8:
-                    shown = ", ".join(f"{number:.3g}" for number in value.ravel()) + ("" if unit == "1" else f" {unit}")
+                elif value.size <= 12:
+                    shown = ", ".join(f"{number:.2f}" if value.size > 8 else f"{number:.3g}" for number in value.ravel()) + ("" if unit == "1" else f" {unit}")
                 else:
                     continue
                 at = "–" if record["value"] is None else shown_value(record["value"], sweep.scale)
