@@ -119,7 +119,7 @@ def learned_width(point: Point) -> list[nn.Module]:
 SWEEP = Sweep(
     name="blur",
     parameter="sigma",
-    axis="σ of the blur / scene pixels (a pixel of the sensor has 4)",
+    axis="σ of the blur / scene pixels",
     minimum=0.5,
     maximum=16,
     default="0.5,1,2,4",
