@@ -148,7 +148,9 @@ def found_table(sweep: Sweep, records: list[dict]) -> str:
                     shares = zip(names, value.mean((1, 2)), strict=True)
                     shown = ", ".join(f"{what} {100 * share:.0f} %" for what, share in shares)
                 elif value.size <= 12:
-                    shown = ", ".join(f"{number:.2f}" if value.size > 8 else f"{number:.3g}" for number in value.ravel()) + ("" if unit == "1" else f" {unit}")
+                    form = ".2f" if value.size > 8 else ".3g"
+                    numbers = ", ".join(format(number, form) for number in value.ravel())
+                    shown = numbers + ("" if unit == "1" else f" {unit}")
                 else:
                     continue
                 at = "–" if record["value"] is None else shown_value(record["value"], sweep.scale)
