@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.base import PhysicalLayer
 from physlayer.checks import LIMIT, Accepts, plain_number
+from physlayer.light import intensity
 from physlayer.sensor import saturate
 
 __all__ = ["CoherentImaging", "aperture_cells", "coherent_image", "plane_wave", "round_aperture", "thin_sample"]
@@ -111,8 +112,7 @@ def coherent_image(field: Tensor, aperture: Tensor) -> Tensor:
         tensor(1.)
     """
     spectrum = torch.fft.fft2(field) * torch.fft.ifftshift(aperture, (-2, -1))
-    seen = torch.fft.ifft2(spectrum)
-    return seen.real.square() + seen.imag.square()
+    return intensity(torch.fft.ifft2(spectrum))
 
 
 class CoherentImaging(PhysicalLayer):

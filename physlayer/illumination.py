@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from physlayer.base import PhysicalLayer
 from physlayer.checks import plain_number
 from physlayer.coherent import CoherentImaging, coherent_image, plane_wave
+from physlayer.light import intensity
 
 __all__ = ["LedIllumination", "coherent_sum", "led_grid", "led_stack", "led_tilts"]
 
@@ -98,7 +99,7 @@ def coherent_sum(fields: Tensor, amplitude: Tensor, phase_waves: Tensor | float 
         )
     weights = torch.polar(amplitude, (2 * math.pi * phase_waves) * torch.ones_like(amplitude))
     total = (weights[:, None, None] * fields).sum(1, keepdim=True)
-    return total.real.square() + total.imag.square()
+    return intensity(total)
 
 
 class LedIllumination(PhysicalLayer):

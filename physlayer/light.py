@@ -1,11 +1,21 @@
-"""Linear light and the sRGB values that files hold: one to the other and back."""
+"""Linear light: of a complex field, and from and to the sRGB values that files hold."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ["linear_to_srgb", "srgb_to_linear"]
+__all__ = ["intensity", "linear_to_srgb", "srgb_to_linear"]
+
+
+def intensity(field: Tensor) -> Tensor:
+    r"""Intensity of a complex field, :math:`|E|^2`, any shape.
+
+    Example:
+        >>> intensity(torch.tensor([3 + 4j]))
+        tensor([25.])
+    """
+    return field.real.square() + field.imag.square()
 
 
 def srgb_to_linear(value: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from physlayer.light import intensity
+
 __all__ = [
     "OBJECTIVES",
     "airy_radius_um",
@@ -240,9 +242,9 @@ def point_spread(amplitude: Tensor, phase_waves: Tensor | float, open_amplitude:
     """
     angle = 2 * math.pi * torch.as_tensor(phase_waves, dtype=open_amplitude.dtype, device=open_amplitude.device)
     field = torch.fft.fft2(torch.fft.ifftshift(amplitude * torch.polar(torch.ones_like(angle), angle), (-2, -1)))
-    intensity = field.real.square() + field.imag.square()
-    whole = intensity.shape[-1] * intensity.shape[-2] * open_amplitude.square().sum((-2, -1), keepdim=True)
-    return torch.fft.fftshift(intensity, (-2, -1)) / whole
+    seen = intensity(field)
+    whole = seen.shape[-1] * seen.shape[-2] * open_amplitude.square().sum((-2, -1), keepdim=True)
+    return torch.fft.fftshift(seen, (-2, -1)) / whole
 
 
 def modulation(spread: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from physlayer.beam import RECEIVES, axial_pulse, lateral_spread, pulse_deviatio
 from physlayer.checks import Accepts, plain_number
 from physlayer.choosing import ChoosingLayer
 from physlayer.convolution import fast_length
+from physlayer.light import intensity
 from physlayer.noise import Noise
 
 __all__ = ["PARTS", "TransducerArray", "field_of", "parts_of"]
@@ -202,11 +203,11 @@ class TransducerArray(ChoosingLayer):
         inside = (inside - (self.oversample - 1) / 2) / self.oversample
         near = slice(first, len(offset) - first)
         places = (offset[near, None] + inside).flatten()
-        fine = _power(lateral_spread(drive, depth, self.pixel_mm[1] * places, **array))
+        fine = intensity(lateral_spread(drive, depth, self.pixel_mm[1] * places, **array))
         power = fine.unflatten(-1, (-1, self.oversample)).mean(-1)
         middle = spread[..., near]
         tiny = torch.finfo(power.dtype).tiny
-        rms = middle * ((power + tiny) / (_power(middle) + PHASE_FLOOR * power + tiny)).sqrt()
+        rms = middle * ((power + tiny) / (intensity(middle) + PHASE_FLOOR * power + tiny)).sqrt()
         return torch.cat([spread[..., :first], rms, spread[..., len(offset) - first :]], -1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -236,10 +237,6 @@ class TransducerArray(ChoosingLayer):
         names = ("elements", "pitch_mm", "depth_mm", "cycles", "receive", "element_width_mm", "sound_mm_per_us")
         own = {name: getattr(self, name) for name in (*names, "oversample", "signed", "scene", "output")}
         return choice | own | {"pixel_mm": list(self.pixel_mm)}
-
-
-def _power(field: Tensor) -> Tensor:
-    return field.real.square() + field.imag.square()
 
 
 def _scanned(field: Tensor, spread: Tensor) -> Tensor:

@@ -84,11 +84,9 @@ def load_hdf5(
         elevation, flow = (np.asarray(dataset(file, name)) for name in ("images", "meta"))
         named = group_names(file)
     elevation, flow = _checked(path, elevation, flow)
-    groups = np.array([f"patch-{number:05d}" for number in range(len(flow))])
-    if named is not None:
-        groups = named
-        if len(groups) != len(flow):
-            raise ValueError(f"Expected /groups in {path.name} to name {len(flow)} patches, but got {len(groups)}.")
+    groups = np.array([f"patch-{number:05d}" for number in range(len(flow))]) if named is None else named
+    if len(groups) != len(flow):
+        raise ValueError(f"Expected /groups in {path.name} to name {len(flow)} patches, but got {len(groups)}.")
     share = data_share(elevation, missing)
     kept = share >= least_data
     if not kept.any():

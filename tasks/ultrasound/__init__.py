@@ -79,11 +79,9 @@ class Ultrasound:
     def _real(self, options: Options) -> tuple[list[ImageSet], tuple[str, ...], bool]:
         from tasks.ultrasound.loaders import load_folder, load_hdf5
 
-        if Path(options.data).is_file():
+        if Path(options.data).is_file() or Path(options.data).suffix.lower() in (".h5", ".hdf5"):
             found = load_hdf5(options.data, size=options.width)
             targets, scaled = found.targets, False
-        elif Path(options.data).suffix.lower() in (".h5", ".hdf5"):
-            raise FileNotFoundError(f"Expected an HDF5 file {options.data}, but got none.")
         else:
             found = load_folder(options.data, size=options.width or REAL_WIDTH)
             targets, scaled = torch.cat([found.fractions(), found.extent_mm], 1), True
