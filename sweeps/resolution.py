@@ -28,7 +28,16 @@ SPREAD = 0.5  # standard deviation of the logarithm of random widths
 
 
 def counts(point: Point) -> tuple[int, int]:
-    """Rows and columns of the sensor."""
+    """Rows and columns of the sensor.
+
+    Raises:
+        ValueError: if a pixel would be larger than the picture.
+    """
+    if point.value > (smallest := min(point.shape[1:])):
+        raise ValueError(
+            f"Expected --factors to be at most {smallest}, the smaller side of the images, but got {point.value:g}; "
+            "use smaller factors or larger images (--width)."
+        )
     return tuple(max(1, math.floor(side / point.value + 0.5)) for side in point.shape[1:])
 
 

@@ -13,6 +13,7 @@ from physlayer.data import TaskData
 from physlayer.recipe import Recipe
 from physlayer.sweep.grid import Run, Sweep, Variant, make_runs, retrained
 from physlayer.sweep.records import read_record, read_records, writable_folder, write_json
+from physlayer.sweep.refusals import require_answers, require_cameras, require_judgement
 from physlayer.sweep.values import EXAMPLES, parse_values
 
 FEW_SOURCES = 10  # of the test set: below, a bootstrap over sources says little
@@ -136,6 +137,7 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     require_answers(task, network, data, default=task.default_network(options))
     shared = {"task": args.task, "data": data.fingerprint, "network": network, "recipe": recipe}
     runs = make_runs(sweep, chosen, values, seeds, shared)
+    require_cameras(chosen, [run for run in runs if not (out / "records" / f"{run.key}.json").exists()], data)
     settings = {"options": options, "device": args.device, "log_dir": args.log_dir}
     test_set = {"fingerprint": data.fingerprint, "problem": described(data), "notes": list(data.notes)}
     if args.fast:
@@ -253,48 +255,6 @@ def folder_name(args: argparse.Namespace) -> str:
         return "embedded"
     name = Path(args.data).resolve().name
     return "real" if name == args.task else name
-
-
-def require_judgement(data: TaskData) -> None:
-    """Refuse a test set from which no interval follows, or on which every network is right, before hours are spent.
-
-    Raises:
-        ValueError: for a test set of one source, or a single class in training or test.
-    """
-    sources = len(set(data.test.groups.tolist()))
-    if sources < 2:
-        raise ValueError(
-            f"Expected a test set of at least 2 sources, but got {sources} ({len(data.test)} images): an interval over "
-            "sources needs more; add images of other sources."
-        )
-    if data.problem.kind != "classification":
-        return
-    for name, part in (("training", data.pool), ("test", data.test)):
-        if len(found := part.targets.unique()) < 2:
-            raise ValueError(
-                f"Expected at least 2 classes in the {name} set, but got {data.problem.class_names[int(found[0])]} "
-                f"alone ({len(part)} images); add images of another class."
-            )
-
-
-def require_answers(task, network: str, data: TaskData, *, default: str) -> None:
-    """Refuse a network that answers another question, before hours are spent.
-
-    Raises:
-        ValueError: if its outputs for two dark scenes have another shape than the problem asks for.
-    """
-    import torch
-
-    shape, problem = tuple(data.pool.images.shape[1:]), data.problem
-    with torch.no_grad():
-        found = tuple(task.network(network, shape, problem.outputs).eval()(torch.zeros(2, *shape)).shape)
-    axes = 4 if problem.kind == "segmentation" else 2
-    if len(found) != axes or found[:2] != (2, problem.outputs):
-        wanted = f"(B, {problem.outputs}, H, W)" if axes == 4 else f"(B, {problem.outputs})"
-        raise ValueError(
-            f"Expected network {network} to give {wanted} for a {problem.kind}, but got outputs of shape {found}; "
-            f"use --network {default}."
-        )
 
 
 def described(data: TaskData) -> dict:

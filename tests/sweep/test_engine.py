@@ -1,6 +1,7 @@
 """Sweeps resume, repeat and refuse as promised."""
 
 import csv
+import importlib
 import json
 import os
 import random
@@ -17,9 +18,10 @@ import torch
 
 from physlayer.data import ImageSet, TaskData
 from physlayer.sweep import main, parse_values
-from physlayer.sweep.cli import chosen_variants, parse_seeds, require_judgement
+from physlayer.sweep.cli import chosen_variants, parse_seeds
 from physlayer.sweep.grid import Run
 from physlayer.sweep.records import read_record, write_json
+from physlayer.sweep.refusals import require_judgement
 from physlayer.sweep.values import shown_value
 from sweeps.bit_depth import SWEEP
 from tasks.base import Options, get_task
@@ -123,6 +125,22 @@ def test_test_sets_that_allow_no_interval_are_refused_before_training():
     with pytest.raises(ValueError, match=r"2 classes in the training set, but got p alone"):
         require_judgement(TaskData("mine", ("p", "q"), one, images, "", ()))
     require_judgement(TaskData("mine", ("p", "q"), images, images, "", ()))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("resolution", ["--factors", "1,32"], "Expected --factors to be at most 28, the smaller side"),
+        ("blur", ["--sigma", "1,1.1"], "Expected --sigma in quarters of a pixel, such as 0.75, but got 1.1"),
+        ("color_filters", ["--task", "digits"], "Expected colour images, but got 1 channels"),
+    ],
+)
+def test_a_camera_that_cannot_be_built_is_refused_before_the_first_run(name, arguments, message, tmp_path, capsys):
+    sweep = importlib.import_module(f"sweeps.{name}").SWEEP
+    assert main(sweep, "manual", ["--task", "digits", "--fast", "--out", str(tmp_path), *arguments]) == 2
+    told = capsys.readouterr()
+    assert message in told.err and told.err.count("\n") == 1
+    assert not list(tmp_path.rglob("*.json")) and "runs of" not in told.out
 
 
 def test_a_sweep_of_its_own_scenes_refuses_other_tasks(tmp_path, capsys):

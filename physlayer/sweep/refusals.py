@@ -1,0 +1,73 @@
+"""What a sweep refuses before the first run: data, networks and cameras of which nothing can come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from physlayer.data import TaskData
+from physlayer.sweep.assemble import handed_over, point_of
+from physlayer.sweep.grid import Run, Variant
+
+__all__ = ["require_answers", "require_cameras", "require_judgement"]
+
+
+def require_judgement(data: TaskData) -> None:
+    """Refuse a test set from which no interval follows, or on which every network is right, before hours are spent.
+
+    Raises:
+        ValueError: for a test set of one source, or a single class in training or test.
+    """
+    sources = len(set(data.test.groups.tolist()))
+    if sources < 2:
+        raise ValueError(
+            f"Expected a test set of at least 2 sources, but got {sources} ({len(data.test)} images): an interval over "
+            "sources needs more; add images of other sources."
+        )
+    if data.problem.kind != "classification":
+        return
+    for name, part in (("training", data.pool), ("test", data.test)):
+        if len(found := part.targets.unique()) < 2:
+            raise ValueError(
+                f"Expected at least 2 classes in the {name} set, but got {data.problem.class_names[int(found[0])]} "
+                f"alone ({len(part)} images); add images of another class."
+            )
+
+
+def require_answers(task, network: str, data: TaskData, *, default: str) -> None:
+    """Refuse a network that answers another question, before hours are spent.
+
+    Raises:
+        ValueError: if its outputs for two dark scenes have another shape than the problem asks for.
+    """
+    shape, problem = tuple(data.pool.images.shape[1:]), data.problem
+    with torch.no_grad():
+        found = tuple(task.network(network, shape, problem.outputs).eval()(torch.zeros(2, *shape)).shape)
+    axes = 4 if problem.kind == "segmentation" else 2
+    if len(found) != axes or found[:2] != (2, problem.outputs):
+        wanted = f"(B, {problem.outputs}, H, W)" if axes == 4 else f"(B, {problem.outputs})"
+        raise ValueError(
+            f"Expected network {network} to give {wanted} for a {problem.kind}, but got outputs of shape {found}; "
+            f"use --network {default}."
+        )
+
+
+def require_cameras(variants: list[Variant], runs: list[Run], data: TaskData) -> None:
+    """Build each camera of the grid once and show it a dark scene, before hours are spent on the first.
+
+    Args:
+        variants: all arms. runs: those that are still to be computed.
+
+    Raises:
+        ValueError: as the arm or its layers put it, if a value and these images do not go together.
+    """
+    named = {variant.name: variant for variant in variants if variant.source is None}  # others have the same cameras
+    wanted = dict.fromkeys((run.config["variant"], run.config["value"]) for run in runs)
+    shared = point_of(runs[0].config, data) if runs else None  # the training scenes are split and measured once
+    for name, value in wanted:
+        if name in named:
+            point, variant = replace(shared, value=value), named[name]
+            setting = variant.candidates(point)[0] if variant.candidates else {}
+            handed_over(nn.Sequential(*variant.camera(point, **setting)), point.shape)
