@@ -18,7 +18,7 @@ from pages import fill
 from tables import DOCS, load, provenance_lines, table
 
 from physlayer.saliency import randomisation_check, saliency
-from physlayer.sweep.figure import bare, image_bytes, panels
+from physlayer.sweep.looks import bare, image_bytes, panels
 from physlayer.sweep.rebuild import data_of, rebuild_model, scale_of
 from sweeps.bit_depth import SWEEP
 from tasks.base import Options

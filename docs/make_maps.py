@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 from tables import DOCS, load
 
-from physlayer.sweep.figure import COLOURS, bare, image_bytes, panels
 from physlayer.sweep.learned_maps import learned_quantities
+from physlayer.sweep.looks import COLOURS, bare, image_bytes, panels
 from physlayer.sweep.values import shown_value
 
 FILTERS = {"R": COLOURS[1], "G": COLOURS[2], "B": COLOURS[0], "W": "#eeeeee"}

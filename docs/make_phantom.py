@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is n
 
 from benchmarks.phantom_difficulty import CONDITIONS, TEST_SEED
 from physlayer.light import linear_to_srgb
-from physlayer.sweep.figure import BOUND_COLOUR, COLOURS, bare
+from physlayer.sweep.looks import BOUND_COLOUR, COLOURS, bare
 from tasks.blood_cells.phantom import CLASS_NAMES, make_phantom
 
 DOCS = Path(__file__).resolve().parent

@@ -22,8 +22,9 @@ from tables import DOCS, interval, load, provenance_lines, table
 from physlayer.data import ImageSet
 from physlayer.sweep import Sweep
 from physlayer.sweep.asked import asked
-from physlayer.sweep.figure import bare, draw_curves, image_bytes, panels
+from physlayer.sweep.figure import draw_curves
 from physlayer.sweep.judged import Judged, judged
+from physlayer.sweep.looks import bare, image_bytes, panels
 from physlayer.sweep.report_parts import shown
 from physlayer.sweep.summary import summary_rows
 from sweeps.overview import SWEEP

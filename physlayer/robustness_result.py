@@ -112,7 +112,7 @@ def _heat_map(grid: RobustnessGrid) -> Figure:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from physlayer.sweep.figure import FONT
+    from physlayer.sweep.looks import FONT
 
     mean, interval = grid.mean(), grid.interval()
     half = (interval[..., 1] - interval[..., 0]) / 2
@@ -137,7 +137,7 @@ def _curves(grid: RobustnessGrid) -> Figure:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from physlayer.sweep.figure import COLOURS, COLUMN_WIDTH, FONT, MARKERS
+    from physlayer.sweep.looks import COLOURS, COLUMN_WIDTH, FONT, MARKERS
 
     per_seed = grid.scores.mean(3)
     spread = per_seed.std(2, ddof=1) if len(grid.seeds) > 1 else np.zeros(per_seed.shape[:2])
@@ -171,7 +171,7 @@ def _ticks(set_ticks, set_label, verb: str, levels: tuple[Level, ...], **look: o
 
 
 def _title(grid: RobustnessGrid, what: str) -> str:
-    from physlayer.sweep.figure import count
+    from physlayer.sweep.looks import count
 
     sources = len(np.unique(grid.groups))
     return f"{grid.task}: {count(len(grid.seeds), 'seed')}, {count(sources, 'test source')}\n{what}"

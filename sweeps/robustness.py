@@ -30,7 +30,7 @@ from physlayer import Blur, GaussianNoise, PhotonNoise, PixelBinning, SaltPepper
 from physlayer.robustness import Level, RobustnessGrid, make_levels, robustness_grid
 from physlayer.sweep.cli import check_counts, parse_seeds
 from physlayer.sweep.engine import task_data
-from physlayer.sweep.figure import image_bytes
+from physlayer.sweep.looks import image_bytes
 from physlayer.sweep.records import writable_folder
 from physlayer.sweep.values import parse_values
 from physlayer.training import TrainingError

@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 
 from physlayer.sweep import report_parts, report_problems
-from physlayer.sweep.figure import count, make_figure
+from physlayer.sweep.figure import make_figure
 from physlayer.sweep.grid import Sweep, Variant
 from physlayer.sweep.learned_maps import brief, is_map, learned_quantities
+from physlayer.sweep.looks import count
 from physlayer.sweep.rebuild import Material, agreement, compared, control_notes, parameter_sensitivity
 from physlayer.sweep.report_parts import listed, number, picture, reason, table, value_name
 from physlayer.sweep.summary import statistics_of

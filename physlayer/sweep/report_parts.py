@@ -11,9 +11,9 @@ import numpy as np
 from torch import Tensor
 
 from physlayer.data import linear_to_srgb
-from physlayer.sweep.figure import BOUND_COLOUR, COLOURS, bare, image_bytes, panels, short
 from physlayer.sweep.grid import Variant
 from physlayer.sweep.learned_maps import flat_map, is_map, learned_quantities
+from physlayer.sweep.looks import BOUND_COLOUR, COLOURS, bare, image_bytes, panels, short
 from physlayer.sweep.rebuild import Material, readings, saliency_maps, scale_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import torch
 
 from physlayer.problems import resized
 from physlayer.sweep import report_parts
-from physlayer.sweep.figure import BOUND_COLOUR, COLOURS, bare, panels, short
+from physlayer.sweep.looks import BOUND_COLOUR, COLOURS, bare, panels, short
 from physlayer.sweep.rebuild import Material, data_of
 from physlayer.sweep.report_parts import number, picture, shown, table, value_name
 

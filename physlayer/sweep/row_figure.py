@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from physlayer.sweep.asked import asked
-from physlayer.sweep.figure import BOUND_COLOUR, COLUMN_WIDTH, FONT, bars, heading, styles, values_of
 from physlayer.sweep.grid import Sweep, Variant
+from physlayer.sweep.looks import BOUND_COLOUR, COLUMN_WIDTH, FONT, bars, heading, styles, values_of
 from physlayer.sweep.values import shown_value
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from physlayer.data import ImageSet, TaskData
 from physlayer.metrics import classification_metrics
 from physlayer.sweep import Sweep, Variant, engine
 from physlayer.sweep.assemble import assemble, point_of
-from physlayer.sweep.figure import draw_figure, make_figure, styles
+from physlayer.sweep.figure import draw_figure, make_figure
 from physlayer.sweep.grid import retrained
+from physlayer.sweep.looks import styles
 from physlayer.sweep.rebuild import Material, agreement, compared, control_notes, rebuild_model
 from physlayer.sweep.report import OF_THE_PROBLEM, SECTIONS, write_report
 from physlayer.sweep.summary import summary_rows
