@@ -7,9 +7,10 @@
 The homework's physics on real data, four conditions in both conventions of the thickness, at 64×64 pixels:
 
     ARMS=fixed,illumination,aperture,learned,fixed_turn,illumination_turn,aperture_turn,learned_turn
-    python sweeps/microscope.py --variants $ARMS --radius 19 --seeds 5 --data DIR --width 85 --encoding srgb
+    python sweeps/microscope.py --variants $ARMS --radius 19 --seeds 5 --data DIR --width 85 --encoding srgb \\
+        --network small --epochs 32 --lr-physics 0.06
     python sweeps/microscope.py --variants $ARMS --radius 19 --seeds 5 --data DIR --width 64 --task digits \\
-        --network course
+        --network course --epochs 4
 
 The homework of the course: a thin phase sample, 1 wavelength thick where the grey image is 1, in coherent light; its
 image is read with Gaussian noise of 0.2 full scales, drawn anew at every exposure. A spatial light modulator before the
