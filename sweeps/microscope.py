@@ -51,7 +51,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from physlayer import CoherentImaging, ColorWeights, GaussianNoise
+from physlayer import CoherentImaging, ColorWeights, GaussianNoise, PhysicalLayer
 from physlayer.sweep import Point, Sweep, Variant, main
 
 NOISE = 0.2  # full scales, 1 for the light that meets the sample
@@ -60,8 +60,10 @@ STEP = 1 / 16  # waves, of a free number behind a learned phase
 LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey image
 
 
-class Square(nn.Module):
+class Square(PhysicalLayer):
     """The sample, not the camera: the middle square of a picture, ``(B, C, H, W)`` to ``(B, C, S, S)``.
+
+    A layer without quantities, so that costs follow its shape.
 
     Example:
         >>> Square()(torch.arange(4.0).view(1, 1, 1, 4)).flatten()
@@ -73,6 +75,9 @@ class Square(nn.Module):
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
         return x[..., top : top + side, left : left + side]
+
+    def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        return (shape[0], *2 * (min(shape[1:]),))
 
 
 def side(point: Point) -> int:

@@ -76,6 +76,7 @@ def test_sample_of_a_wide_picture_is_its_middle_square_in_the_homework_s_cells()
     changed = x.clone()
     changed[..., :10] = changed[..., 74:] = 0
     assert torch.equal(layers[:-1](changed), layers[:-1](x))
+    assert camera_cost(layers, (3, 64, 85))["n_samples"] == 64 * 64
 
 
 @pytest.mark.parametrize(("module", "weights"), [(microscope, (0.299, 0.587, 0.114)), (illumination, (0, 1, 0))])
