@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -10,6 +12,7 @@ __all__ = ["BORDERS", "bordered", "convolve", "fast_length"]
 
 BORDERS = ("reflect", "circular", "zero")
 METHODS = ("auto", "direct", "fft")
+Margin = tuple[tuple[int, int], tuple[int, int]]  # above and below, left and right: what is cut off
 DIRECT_TAPS = 9  # of a kernel: up to here a depthwise convolution is faster than two transforms
 
 
@@ -54,23 +57,28 @@ def convolve(x: Tensor, kernel: Tensor, *, border: str = "reflect", method: str 
             # torch's convolution is a correlation: turn the kernel
             weight = kernel.flip(1, 2)[:, None].expand(x.shape[1], 1, height, width)
             return F.conv2d(padded, weight, groups=x.shape[1])
-        wraps = border == "circular" and height <= x.shape[2] and width <= x.shape[3]
-        if wraps:  # the transform's own border: nothing to add
-            return _Product.apply(x, kernel, (0, 0), tuple(x.shape[2:]))
-        if border != "zero":
-            x = bordered(bordered(x, height // 2, 2, border), width // 2, 3, border)
-        # what wraps around falls on the margin, which is cut off
-        margin = (0, 0) if border == "zero" else (height // 2, width // 2)
-        more = (height // 2, width // 2) if border == "zero" else (0, 0)
-        sizes = tuple(fast_length(side + extra) for side, extra in zip(x.shape[2:], more, strict=True))
-        return _Product.apply(x, kernel, margin, sizes)
+        if border == "circular":  # the transform's own border: nothing to add
+            return _Product.apply(x, kernel, ((0, 0), (0, 0)), tuple(x.shape[2:]))
+        margin, sizes = [], []
+        for axis, radius in ((2, height // 2), (3, width // 2)):
+            side = x.shape[axis]
+            added = fast_length(side + (radius if border == "zero" else 2 * radius))
+            if border == "zero":  # what wraps around falls on the margin, which is cut off
+                edge, length = (0, 0), added
+            elif fast_length(2 * side) == 2 * side < added:  # a mirrored image is periodic, however wide the kernel
+                x, edge, length = torch.cat([x, x.flip(axis)], axis), (0, side), 2 * side
+            else:
+                x, edge, length = bordered(x, radius, axis, border), (radius, radius), added
+            margin.append(edge)
+            sizes.append(length)
+        return _Product.apply(x, kernel, tuple(margin), tuple(sizes))
 
 
 class _Product(torch.autograd.Function):
     """Convolution as a product of transforms; both backward products reuse the forward ones."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, kernel: Tensor, margin: tuple[int, int], sizes: tuple[int, int]) -> Tensor:
+    def forward(ctx, x: Tensor, kernel: Tensor, margin: Margin, sizes: tuple[int, int]) -> Tensor:
         scene = torch.fft.rfft2(x, s=sizes)
         transfer = torch.fft.rfft2(_centred(kernel, sizes))
         ctx.save_for_backward(scene if ctx.needs_input_grad[1] else None, transfer)
@@ -82,15 +90,17 @@ class _Product(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
         scene, transfer = ctx.saved_tensors
-        (up, left), (shape, size) = ctx.margin, ctx.shapes
-        if up or left:
-            grad = F.pad(grad, (left, left, up, up))
+        (rows, columns), (shape, size) = ctx.margin, ctx.shapes
+        if any(rows + columns):
+            grad = F.pad(grad, columns + rows)
         seen = torch.fft.rfft2(grad, s=ctx.sizes)
         found_x = found_kernel = None
         if ctx.needs_input_grad[1]:
             together = torch.einsum("bchw,bchw->chw", seen, scene.conj())
             together = together.sum(0, keepdim=True) if size[0] == 1 else together
             whole = torch.fft.irfft2(together, s=ctx.sizes)
+            times = [math.ceil(extent / side) for extent, side in zip(size[1:], ctx.sizes, strict=True)]
+            whole = whole.repeat(1, *times) if max(times) > 1 else whole
             found_kernel = whole.roll((size[1] // 2, size[2] // 2), (1, 2))[:, : size[1], : size[2]]
         if ctx.needs_input_grad[0]:
             found_x = torch.fft.irfft2(seen.mul_(transfer.conj()), s=ctx.sizes)[..., : shape[2], : shape[3]]
@@ -98,14 +108,17 @@ class _Product(torch.autograd.Function):
 
 
 def _centred(kernel: Tensor, sizes: tuple[int, int]) -> Tensor:
-    """The kernel on a grid of that size, its middle at the origin."""
-    height, width = kernel.shape[1:]
-    padded = F.pad(kernel, (0, sizes[1] - width, 0, sizes[0] - height))
-    return padded.roll((-(height // 2), -(width // 2)), (1, 2))
+    """The kernel on a grid of that size, its middle at the origin; a larger one is laid around it several times."""
+    extents = kernel.shape[1:]
+    times = [math.ceil(extent / side) for extent, side in zip(extents, sizes, strict=True)]
+    (height, width), (rows, columns) = extents, (n * side for n, side in zip(times, sizes, strict=True))
+    moved = F.pad(kernel, (0, columns - width, 0, rows - height)).roll((-(height // 2), -(width // 2)), (1, 2))
+    return moved.unflatten(2, (-1, sizes[1])).unflatten(1, (-1, sizes[0])).sum((1, 3)) if max(times) > 1 else moved
 
 
-def _cut(image: Tensor, margin: tuple[int, int], shape: torch.Size) -> Tensor:
-    return image[..., margin[0] : shape[2] - margin[0], margin[1] : shape[3] - margin[1]]
+def _cut(image: Tensor, margin: Margin, shape: torch.Size) -> Tensor:
+    (up, down), (left, right) = margin
+    return image[..., up : shape[2] - down, left : shape[3] - right]
 
 
 def fast_length(length: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 from physlayer.checks import plain_number
@@ -151,9 +152,13 @@ class IncoherentImaging(PupilLayer):
         places, which = self.positions(x).unique(return_inverse=True)
         if len(places) == 1:
             return convolve(x, self.kernels(places)[0], border=self.border)
-        kernels = self.kernels(places)[which].expand(-1, channels, -1, -1)
-        together = convolve(x.reshape(1, -1, height, width), kernels.flatten(0, 1), border=self.border)
-        return together.reshape(count, channels, height, width)
+        kernels, order = self.kernels(places), which.argsort(stable=True)
+        if len(places) == count:  # a position for each: all planes at once
+            together = kernels[which].expand(-1, channels, -1, -1).flatten(0, 1)
+            return convolve(x.reshape(1, -1, height, width), together, border=self.border).reshape(x.shape)
+        shared = x[order].split(which.bincount().tolist())
+        seen = [convolve(part, kernel, border=self.border) for part, kernel in zip(shared, kernels, strict=True)]
+        return torch.cat(seen)[order.argsort()]
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         return super().cost(shape) | {"transmission": self.transmission()}

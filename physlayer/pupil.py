@@ -210,7 +210,9 @@ def sample_map(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return F.grid_sample(values, places, mode="bilinear", padding_mode="border", align_corners=False)[:, 0]
 
 
-def point_spread(amplitude: Tensor, phase_waves: Tensor | float, open_amplitude: Tensor) -> Tensor:
+def point_spread(
+    amplitude: Tensor, phase_waves: Tensor | float, open_amplitude: Tensor, size: int | None = None
+) -> Tensor:
     r"""Point spread function of a pupil: the share of the light of the open pupil that meets each sample.
 
     .. math:: h = \frac{|F\{A\,e^{i 2\pi W}\}|^2}{N^2 \sum |A_\mathrm{open}|^2}, \qquad
@@ -223,7 +225,8 @@ def point_spread(amplitude: Tensor, phase_waves: Tensor | float, open_amplitude:
 
     Args:
         amplitude: :math:`A`, 0…1, or complex with a phase of its own. phase_waves: :math:`W`, waves.
-        open_amplitude: of the pupil without a mask. All ``(…, N, N)``, the middle at ``N // 2``.
+        open_amplitude: of the pupil without a mask. All ``(…, n, n)``: dark cells around the pupil may be left out.
+        size: :math:`N`, of the whole grid, which fixes the pitch of the samples; n if ``None``.
 
     Shape:
         ``(…, N, N)``, real, the middle at ``N // 2``.
@@ -241,8 +244,9 @@ def point_spread(amplitude: Tensor, phase_waves: Tensor | float, open_amplitude:
         0.75
     """
     angle = 2 * math.pi * torch.as_tensor(phase_waves, dtype=open_amplitude.dtype, device=open_amplitude.device)
-    field = torch.fft.fft2(torch.fft.ifftshift(amplitude * torch.polar(torch.ones_like(angle), angle), (-2, -1)))
-    seen = intensity(field)
+    pupil = amplitude * torch.polar(torch.ones_like(angle), angle)
+    grid = pupil.shape[-2:] if size is None else (size, size)
+    seen = intensity(torch.fft.fft2(pupil, s=grid))  # where the pupil lies on its grid is a phase, which is not seen
     whole = seen.shape[-1] * seen.shape[-2] * open_amplitude.square().sum((-2, -1), keepdim=True)
     return torch.fft.fftshift(seen, (-2, -1)) / whole
 

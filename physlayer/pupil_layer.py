@@ -13,7 +13,7 @@ from physlayer.base import PhysicalLayer
 from physlayer.checks import plain_number
 from physlayer.pupil import RIM, border_energy, defocus_waves, disc, point_spread, pupil_grid, sample_map, zernike
 
-__all__ = ["PupilLayer"]
+__all__ = ["PupilLayer", "odd_and_smooth"]
 
 FEWEST_CELLS = 32  # of the pupil's radius: Zernike polynomials keep their rms within a percent
 MOST_SAMPLES = 2048  # of the fine grid along one axis
@@ -124,7 +124,7 @@ class PupilLayer(PhysicalLayer):
                     f"Expected window_pixels to hold the point spread function with at most {MOST_AT_BORDER:g} of its "
                     f"light at the border, but got {lost:.2g} there with {window_pixels} pixels; use more."
                 )
-            wanted = _odd_and_smooth(math.ceil(1.25 * self.window_pixels))
+            wanted = odd_and_smooth(math.ceil(1.25 * self.window_pixels))
 
     def _lay_grid(self, oversample: int | None, window_pixels: int | None, stated: Sequence[float]) -> None:
         """Samples fine enough for the intensity, a window wide enough for the pupil's grid and the defocus."""
@@ -143,7 +143,7 @@ class PupilLayer(PhysicalLayer):
         reach = REACH * longest / aperture + 1.25 * aperture * farthest / self.refractive_index
         least = math.ceil(FEWEST_CELLS * longest / (aperture * self.pitch_um) * (1 - 1e-9))
         if window_pixels is None:
-            window_pixels = _odd_and_smooth(max(least, math.ceil(2 * reach / self.pitch_um)))
+            window_pixels = odd_and_smooth(max(least, math.ceil(2 * reach / self.pitch_um)))
         self.window_pixels = plain_number("window_pixels", window_pixels, 1, 10**9, whole=True)
         if self.window_pixels < least or self.window_pixels % 2 == 0:
             raise ValueError(
@@ -159,6 +159,9 @@ class PupilLayer(PhysicalLayer):
         spacing = self.pitch_um / self.oversample
         radii = torch.tensor([size * spacing * aperture / c for c in self.wavelength_um], dtype=torch.float64)
         x, y = pupil_grid(size, radii)
+        reach = math.ceil(float(radii.max()))
+        first, beyond = max(size // 2 - reach, 0), size // 2 + reach + 1
+        x, y = (axis[:, first:beyond, first:beyond] for axis in (x, y))  # cells around it are dark
         kind = torch.get_default_dtype()
         self.register_buffer("pupil_x", x.to(kind), persistent=False)
         self.register_buffer("pupil_y", y.to(kind), persistent=False)
@@ -170,7 +173,7 @@ class PupilLayer(PhysicalLayer):
             self.register_buffer("basis", basis.to(kind), persistent=False)
 
     def pupil(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Amplitude (complex with rings), phase in waves at each wavelength, and the open pupil, ``(C, N, N)`` each."""
+        """Amplitude (complex with rings), phase in waves at each wavelength, and the open pupil, ``(C, n, n)`` each."""
         rho = torch.hypot(self.pupil_x, self.pupil_y)
         blue = self.wavelengths.mean() / self.wavelengths
         clear = disc(rho, 1.0, self.cell)
@@ -201,7 +204,7 @@ class PupilLayer(PhysicalLayer):
             places = (self.defocus_um.reshape(()) + defocus)[:, None, None, None]
             rim = defocus_waves(places, self.numerical_aperture, self.wavelengths, self.refractive_index)
             bent = phase + rim * (self.pupil_x.square() + self.pupil_y.square())
-            return point_spread(amplitude, bent, clear)
+            return point_spread(amplitude, bent, clear, self.window_pixels * self.oversample)
 
     def kernels(self, defocus_um: Tensor | None = None) -> Tensor:
         """What a point of the scene gives to each pixel, at positions ``(P,)`` added to the nominal focus, µm.
@@ -247,8 +250,13 @@ class PupilLayer(PhysicalLayer):
         return settings
 
 
-def _odd_and_smooth(least: int) -> int:
-    """The next odd size of factors 3, 5 and 7, whose transform is fast."""
+def odd_and_smooth(least: int) -> int:
+    """The next odd size of factors 3, 5 and 7, whose transform is fast.
+
+    Example:
+        >>> odd_and_smooth(88)
+        105
+    """
     size = least + 1 - least % 2
     while True:
         rest = size

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from physlayer import IncoherentImaging, Sensor
 from physlayer.pupil import OBJECTIVES, zernike_start
+from physlayer.pupil_layer import odd_and_smooth
 from physlayer.sensor import fitted_gain
 from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
@@ -69,7 +70,7 @@ def camera(point: Point, **pupil: Tensor | nn.Parameter) -> list[nn.Module]:
     optics = {**OBJECTIVE, "wavelength_um": WAVELENGTH_UM, "pitch_um": FIELD_UM / point.shape[2]} | focus
     if any(isinstance(value, nn.Parameter) for value in pupil.values()):  # its points may spread further than at first
         start = Lens(**optics, **{name: value.detach() for name, value in pupil.items()})
-        optics["window_pixels"] = int(ROOM * start.window_pixels) // 2 * 2 + 1
+        optics["window_pixels"] = odd_and_smooth(math.ceil(ROOM * start.window_pixels))
     lens = Lens(**optics, **pupil)
     return [lens, Sensor(BITS, **fitted_gain(BITS, PHOTONS))]
 

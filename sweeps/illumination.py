@@ -99,6 +99,8 @@ def camera(point: Point, weights: Tensor, *, signed: bool = False) -> list[nn.Mo
             "pixels; use --width 28, 32, or 36 and more."
         )
     microscope = CoherentImaging(APERTURE * width, thickness_waves=THICKNESS_WAVES)
+    if not isinstance(weights, nn.Parameter):  # pictures of dark LEDs need not be computed
+        waves, weights = waves[weights != 0], weights[weights != 0]
     leds = LedIllumination(weights, signed=signed, output="exposures" if signed else "difference")
     sensor = Sensor(BITS, **fitted_gain(BITS, point.value, headroom=HEADROOM))
     steps = [leds.decoder()] if signed else []
