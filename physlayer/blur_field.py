@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from physlayer.base import PhysicalLayer
 from physlayer.blur import TRUNCATE, gaussian_kernel
 from physlayer.checks import plain_number
-from physlayer.convolution import BORDERS
+from physlayer.convolution import BORDERS, bordered
 from physlayer.shift_variant import gather, scatter
 
 __all__ = ["GaussianBlurMap", "ShiftVariantBlur", "from_nodes", "node_weights"]
 
 MODELS = {"scatter": scatter, "gather": gather}
+MATRICES = 64  # pixels along a side: up to here products with matrices are faster than transforms
 FIRST_WIDTH = 0.3  # pixels: below, a sampled Gaussian is the identity to half a percent
 
 
@@ -205,7 +207,8 @@ class GaussianBlurMap(_BlurField):
         self.widths = plain_number("widths", widths, 3, 1000, whole=True)
         self.register_physical("sigma_pixels", sigma_pixels, unit="pixels", low=0.0, high=self.radius / TRUNCATE)
 
-    def bank(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def mixture(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Profiles ``(R, 2 radius + 1)`` of the fixed Gaussians, and their weights ``(R, H, W)``."""
         sigma, largest = self.sigma_pixels, self.radius / TRUNCATE
         ratio = (largest / FIRST_WIDTH) ** (1 / (self.widths - 2))
         steps = [0.0, *(FIRST_WIDTH * ratio**k for k in range(self.widths - 1))]
@@ -216,10 +219,41 @@ class GaussianBlurMap(_BlurField):
         # rising from the width below, falling to the width above; no width lies beyond the ends
         rise = ((wanted - variance[:-1, None, None]) / gaps[:, None, None]).clamp(0, 1)
         weights = torch.cat([1 - rise[:1], rise[:-1] - rise[1:], rise[-1:]])
+        return profile, weights
+
+    def bank(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        profile, weights = self.mixture(size)
         return profile[:, :, None] * profile[:, None, :], weights
+
+    def forward(self, x: Tensor) -> Tensor:
+        if max(x.shape[2:]) > MATRICES:
+            return super().forward(x)
+        self.check(x)
+        with torch.autocast(x.device.type, enabled=False):
+            profile, weights = (value.to(x.dtype) for value in self.mixture(tuple(x.shape[2:])))
+            return _by_matrices(self.model, x, profile, weights, self.border)
 
     def settings(self) -> dict:
         return {"radius": self.radius, "widths": self.widths, **super().settings()}
+
+
+def _by_matrices(model: str, x: Tensor, profiles: Tensor, weights: Tensor, border: str) -> Tensor:
+    """The sum over kernels that are products of two profiles: one matrix along each axis, border included."""
+    planes, (height, width) = x.flatten(0, 1), x.shape[2:]
+    rows, columns = (_blur_matrices(profiles, side, border) for side in (height, width))
+    shape = (len(profiles), len(planes), height, width)
+    if model == "scatter":
+        seen = ((weights[:, None] * planes).flatten(1, 2) @ columns.mT).view(shape)
+        return torch.einsum("rij,rnjk->nik", rows, seen).view(x.shape)
+    seen = (planes.flatten(0, 1) @ columns.mT).view(shape)
+    return (weights[:, None] * (rows[:, None] @ seen)).sum(0).view(x.shape)
+
+
+def _blur_matrices(profiles: Tensor, side: int, border: str) -> Tensor:
+    """What each pixel of a line of ``side`` collects from each, ``(R, side, side)``."""
+    points = torch.eye(side, dtype=profiles.dtype, device=profiles.device)[:, None, None]
+    seen = bordered(points, profiles.shape[1] // 2, 3, border)[:, 0]
+    return F.conv1d(seen, profiles.flip(1)[:, None]).permute(1, 2, 0)
 
 
 def _share(value: Tensor, axes: tuple[int, ...]) -> Tensor:

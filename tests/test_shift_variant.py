@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from physlayer import Blur, GaussianBlurMap, ShiftVariantBlur
+from physlayer import Blur, GaussianBlurMap, ShiftVariantBlur, blur_field
 from physlayer.blur import gaussian_kernel
 from physlayer.blur_field import from_nodes, node_weights
 from physlayer.convolution import BORDERS, convolve
@@ -246,6 +246,25 @@ def test_learning_recovers_a_tilt_of_the_focus():
 
 
 ONES = torch.ones(1, 1, 8, 8)
+
+
+@pytest.mark.parametrize("border", ["reflect", "circular", "zero"])
+@pytest.mark.parametrize("model", ["scatter", "gather"])
+def test_matrices_for_small_images_and_transforms_for_large_ones_give_one_blur(model, border, monkeypatch):
+    """Also where the kernels are wider than the image, and for the gradient of the widths."""
+    x, sigma = (
+        rand(2, 3, 12, 17),
+        torch.tensor([[0.6, 1.1], [2.0, 2.9]], dtype=torch.float64),
+    )
+    found = []
+    for most in (64, 0):
+        monkeypatch.setattr(blur_field, "MATRICES", most)
+        layer = GaussianBlurMap(nn.Parameter(sigma.clone()), model=model, border=border)
+        y = layer(x)
+        y.square().sum().backward()
+        found.append((y.detach(), layer.free_parameter("sigma_pixels").grad))
+    for small, large in zip(*found, strict=True):
+        assert torch.allclose(small, large, atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,20 @@ def test_every_pattern_of_leds_gives_the_same_light():
         assert len(patterns) == 1 + leds.signed
 
 
+@pytest.mark.parametrize(("arm", "lit"), [("fixed", 1), ("contrast", 6), ("all", 25)])
+def test_leds_that_are_off_need_no_picture(arm, lit):
+    """The reading is that of all 25 pictures, weighted by 0 where an LED is off."""
+    pictures, leds = camera(illumination, arm, point(100.0))[:2]
+    weights = torch.zeros(25)
+    places = [illumination.tilts(32, 32).tolist().index(tilt) for tilt in pictures.tilt_cycles.tolist()]
+    weights[places] = leds.power()
+    x, whole = scenes(2, 1, 32, 32), camera(illumination, "learned", point(100.0))[0]
+    expected = torch.einsum("bkhw,k->bhw", whole(x), weights)
+    seen = leds(pictures(x))
+    seen = seen[:, 0] - seen[:, 1] if arm == "contrast" else seen[:, 0]
+    assert len(places) == lit and torch.allclose(seen, expected, atol=1e-6)
+
+
 def test_left_minus_right_is_the_slope_of_the_thickness():
     """Differential phase contrast of a ramp has one sign, that of the mirrored ramp the other; a flat sample none."""
     layers = camera(illumination, "contrast", point(100.0)).eval()
