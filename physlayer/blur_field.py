@@ -239,14 +239,14 @@ class GaussianBlurMap(_BlurField):
 
 def _by_matrices(model: str, x: Tensor, profiles: Tensor, weights: Tensor, border: str) -> Tensor:
     """The sum over kernels that are products of two profiles: one matrix along each axis, border included."""
-    planes, (height, width) = x.flatten(0, 1), x.shape[2:]
-    rows, columns = (_blur_matrices(profiles, side, border) for side in (height, width))
-    shape = (len(profiles), len(planes), height, width)
-    if model == "scatter":
-        seen = ((weights[:, None] * planes).flatten(1, 2) @ columns.mT).view(shape)
-        return torch.einsum("rij,rnjk->nik", rows, seen).view(x.shape)
-    seen = (planes.flatten(0, 1) @ columns.mT).view(shape)
-    return (weights[:, None] * (rows[:, None] @ seen)).sum(0).view(x.shape)
+    rows, columns = (_blur_matrices(profiles, side, border) for side in x.shape[2:])
+    total = torch.zeros_like(x)
+    for weight, row, column in zip(weights, rows, columns, strict=True):  # one after the other: they stay in the cache
+        if model == "scatter":
+            total = total + row @ ((weight * x) @ column.mT)
+        else:
+            total = total + weight * (row @ (x @ column.mT))
+    return total
 
 
 def _blur_matrices(profiles: Tensor, side: int, border: str) -> Tensor:
