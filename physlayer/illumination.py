@@ -176,8 +176,8 @@ class LedIllumination(PhysicalLayer):
         exposed = self.signed and self.output == "exposures"
         patterns = self.patterns() if exposed else self.power().reshape(-1, leds)
         with torch.autocast(x.device.type, enabled=False):
-            pictures = x.unflatten(1, (leds, -1))
-            return torch.einsum("bkchw,ek->bechw", pictures, patterns.to(x.dtype)).flatten(1, 2)
+            pictures = x.reshape(len(x), leds, -1)
+            return (patterns.to(x.dtype) @ pictures).view(len(x), -1, *x.shape[2:])
 
     def decoder(self) -> nn.Module:
         """A digital step behind the sensor: :math:`y_+ - y_-` of each pair of exposures."""

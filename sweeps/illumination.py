@@ -32,8 +32,8 @@ from torch import Tensor, nn
 
 from physlayer import CoherentImaging, ColorWeights, LedIllumination, Sensor
 from physlayer.base import PhysicalLayer
-from physlayer.coherent import coherent_image
 from physlayer.illumination import led_grid
+from physlayer.light import intensity
 from physlayer.sensor import fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main
 
@@ -60,10 +60,12 @@ class LedPictures(PhysicalLayer):
         self.register_physical("tilt_cycles", tilt_cycles, unit="cycles")
         aperture = microscope.aperture((1, 1, *size))[0, 0]
         moved = [aperture.roll((-p, -q), (0, 1)) for p, q in tilt_cycles.int().tolist()]
-        self.register_buffer("apertures", torch.stack(moved), persistent=False)
+        self.register_buffer("apertures", torch.fft.ifftshift(torch.stack(moved), (-2, -1)), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return coherent_image(self.microscope.field(x), self.apertures)
+        spectrum = torch.fft.fft2(self.microscope.field(x))
+        # one LED after the other: a batch of one picture stays in the cache
+        return torch.cat([intensity(torch.fft.ifft2(spectrum * aperture)) for aperture in self.apertures], 1)
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         return shape[0] * len(self.tilt_cycles), *shape[1:]
