@@ -231,6 +231,9 @@ def point_spread(
     Shape:
         ``(…, N, N)``, real, the middle at ``N // 2``.
 
+    Raises:
+        ValueError: if ``size`` is less than n.
+
     References:
         Goodman 2017, Introduction to Fourier Optics, 4th edition, chapter 7.
 
@@ -245,6 +248,9 @@ def point_spread(
     """
     angle = 2 * math.pi * torch.as_tensor(phase_waves, dtype=open_amplitude.dtype, device=open_amplitude.device)
     pupil = amplitude * torch.polar(torch.ones_like(angle), angle)
+    cells = max(pupil.shape[-2:])
+    if size is not None and size < cells:
+        raise ValueError(f"Expected size to be at least that of the pupil, {cells}, but got {size}.")
     grid = pupil.shape[-2:] if size is None else (size, size)
     seen = intensity(torch.fft.fft2(pupil, s=grid))  # where the pupil lies on its grid is a phase, which is not seen
     whole = seen.shape[-1] * seen.shape[-2] * open_amplitude.square().sum((-2, -1), keepdim=True)

@@ -294,3 +294,15 @@ def test_border_energy_counts_the_outermost_samples():
 def test_numbers_that_noll_does_not_have_are_refused(number):
     with pytest.raises(ValueError, match="Expected a Noll number"):
         noll_indices(number)
+
+
+@pytest.mark.parametrize("size", [96, 97])
+def test_dark_cells_around_a_pupil_may_be_left_out(size):
+    """Where the pupil lies on its grid is a phase of the field, which the intensity does not show."""
+    x, y = pupil_grid(size, 20)
+    clear, phase = disc(torch.hypot(x, y), 1.0, 1 / 20), 0.3 * zernike(7, x, y) + 0.5 * zernike(6, x, y)
+    middle = slice(size // 2 - 20, size // 2 + 21)
+    cut = point_spread(clear[middle, middle], phase[middle, middle], clear[middle, middle], size)
+    assert torch.allclose(cut, point_spread(clear, phase, clear), atol=1e-15)
+    with pytest.raises(ValueError, match=f"Expected size to be at least that of the pupil, {size}, but got 41"):
+        point_spread(clear, phase, clear, 41)
