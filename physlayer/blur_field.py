@@ -70,8 +70,12 @@ class _BlurField(PhysicalLayer):
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         with torch.autocast(x.device.type, enabled=False):
-            kernels, weights = self.bank(tuple(x.shape[2:]))
-            return MODELS[self.model](x, kernels, weights, border=self.border)
+            return self.blurred(x)
+
+    def blurred(self, x: Tensor) -> Tensor:
+        """What :meth:`forward` gives, for images that were checked."""
+        kernels, weights = self.bank(tuple(x.shape[2:]))
+        return MODELS[self.model](x, kernels, weights, border=self.border)
 
     def settings(self) -> dict:
         return {"model": self.model, "border": self.border}
@@ -225,13 +229,11 @@ class GaussianBlurMap(_BlurField):
         profile, weights = self.mixture(size)
         return profile[:, :, None] * profile[:, None, :], weights
 
-    def forward(self, x: Tensor) -> Tensor:
+    def blurred(self, x: Tensor) -> Tensor:
         if max(x.shape[2:]) > MATRICES:
-            return super().forward(x)
-        self.check(x)
-        with torch.autocast(x.device.type, enabled=False):
-            profile, weights = (value.to(x.dtype) for value in self.mixture(tuple(x.shape[2:])))
-            return _by_matrices(self.model, x, profile, weights, self.border)
+            return super().blurred(x)
+        profile, weights = (value.to(x.dtype) for value in self.mixture(tuple(x.shape[2:])))
+        return _by_matrices(self.model, x, profile, weights, self.border)
 
     def settings(self) -> dict:
         return {"radius": self.radius, "widths": self.widths, **super().settings()}

@@ -98,10 +98,7 @@ class _Product(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             together = torch.einsum("bchw,bchw->chw", seen, scene.conj())
             together = together.sum(0, keepdim=True) if size[0] == 1 else together
-            whole = torch.fft.irfft2(together, s=ctx.sizes)
-            times = [math.ceil(extent / side) for extent, side in zip(size[1:], ctx.sizes, strict=True)]
-            whole = whole.repeat(1, *times) if max(times) > 1 else whole
-            found_kernel = whole.roll((size[1] // 2, size[2] // 2), (1, 2))[:, : size[1], : size[2]]
+            found_kernel = _uncentred(torch.fft.irfft2(together, s=ctx.sizes), size[1:])
         if ctx.needs_input_grad[0]:
             found_x = torch.fft.irfft2(seen.mul_(transfer.conj()), s=ctx.sizes)[..., : shape[2], : shape[3]]
         return found_x, found_kernel, None, None
@@ -109,11 +106,23 @@ class _Product(torch.autograd.Function):
 
 def _centred(kernel: Tensor, sizes: tuple[int, int]) -> Tensor:
     """The kernel on a grid of that size, its middle at the origin; a larger one is laid around it several times."""
-    extents = kernel.shape[1:]
-    times = [math.ceil(extent / side) for extent, side in zip(extents, sizes, strict=True)]
-    (height, width), (rows, columns) = extents, (n * side for n, side in zip(times, sizes, strict=True))
-    moved = F.pad(kernel, (0, columns - width, 0, rows - height)).roll((-(height // 2), -(width // 2)), (1, 2))
-    return moved.unflatten(2, (-1, sizes[1])).unflatten(1, (-1, sizes[0])).sum((1, 3)) if max(times) > 1 else moved
+    height, width = kernel.shape[1:]
+    down, across = _laps(kernel.shape[1:], sizes)
+    moved = F.pad(kernel, (0, across * sizes[1] - width, 0, down * sizes[0] - height))
+    moved = moved.roll((-(height // 2), -(width // 2)), (1, 2))
+    return moved.unflatten(2, (across, -1)).unflatten(1, (down, -1)).sum((1, 3)) if down * across > 1 else moved
+
+
+def _uncentred(grid: Tensor, extents: torch.Size) -> Tensor:
+    """The gradient of a kernel of those extents from that of :func:`_centred`: its transpose."""
+    (height, width), (down, across) = extents, _laps(extents, grid.shape[1:])
+    whole = grid.repeat(1, down, across) if down * across > 1 else grid
+    return whole.roll((height // 2, width // 2), (1, 2))[:, :height, :width]
+
+
+def _laps(extents: torch.Size, sizes: tuple[int, int] | torch.Size) -> list[int]:
+    """How many times a kernel goes around a grid along each axis, begun laps counted."""
+    return [math.ceil(extent / side) for extent, side in zip(extents, sizes, strict=True)]
 
 
 def _cut(image: Tensor, margin: Margin, shape: torch.Size) -> Tensor:
@@ -121,17 +130,17 @@ def _cut(image: Tensor, margin: Margin, shape: torch.Size) -> Tensor:
     return image[..., up : shape[2] - down, left : shape[3] - right]
 
 
-def fast_length(length: int) -> int:
-    """The next size whose transform is fast: even, and of factors 2, 3 and 5.
+def fast_length(length: int, *, odd: bool = False) -> int:
+    """The next size whose transform is fast: even and of factors 2, 3 and 5, or odd and of 3, 5 and 7.
 
     Example:
-        >>> fast_length(263)
-        270
+        >>> fast_length(263), fast_length(88, odd=True)
+        (270, 105)
     """
-    size = length + length % 2
+    size = length + (length + odd) % 2
     while True:
         rest = size
-        for factor in (2, 3, 5):
+        for factor in (3, 5, 7) if odd else (2, 3, 5):
             while rest % factor == 0:
                 rest //= factor
         if rest == 1:

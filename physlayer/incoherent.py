@@ -150,8 +150,6 @@ class IncoherentImaging(PupilLayer):
         if self.range_um is None and self.held is None:
             return convolve(x, self.kernels()[0], border=self.border)
         places, which = self.positions(x).unique(return_inverse=True)
-        if len(places) == 1:
-            return convolve(x, self.kernels(places)[0], border=self.border)
         kernels, order = self.kernels(places), which.argsort(stable=True)
         if len(places) == count:  # a position for each: all planes at once
             together = kernels[which].expand(-1, channels, -1, -1).flatten(0, 1)

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from physlayer.base import PhysicalLayer
 from physlayer.checks import plain_number
+from physlayer.convolution import fast_length
 from physlayer.pupil import RIM, border_energy, defocus_waves, disc, point_spread, pupil_grid, sample_map, zernike
 
-__all__ = ["PupilLayer", "odd_and_smooth"]
+__all__ = ["PupilLayer"]
 
 FEWEST_CELLS = 32  # of the pupil's radius: Zernike polynomials keep their rms within a percent
 MOST_SAMPLES = 2048  # of the fine grid along one axis
@@ -124,7 +125,7 @@ class PupilLayer(PhysicalLayer):
                     f"Expected window_pixels to hold the point spread function with at most {MOST_AT_BORDER:g} of its "
                     f"light at the border, but got {lost:.2g} there with {window_pixels} pixels; use more."
                 )
-            wanted = odd_and_smooth(math.ceil(1.25 * self.window_pixels))
+            wanted = fast_length(math.ceil(1.25 * self.window_pixels), odd=True)
 
     def _lay_grid(self, oversample: int | None, window_pixels: int | None, stated: Sequence[float]) -> None:
         """Samples fine enough for the intensity, a window wide enough for the pupil's grid and the defocus."""
@@ -143,7 +144,7 @@ class PupilLayer(PhysicalLayer):
         reach = REACH * longest / aperture + 1.25 * aperture * farthest / self.refractive_index
         least = math.ceil(FEWEST_CELLS * longest / (aperture * self.pitch_um) * (1 - 1e-9))
         if window_pixels is None:
-            window_pixels = odd_and_smooth(max(least, math.ceil(2 * reach / self.pitch_um)))
+            window_pixels = fast_length(max(least, math.ceil(2 * reach / self.pitch_um)), odd=True)
         self.window_pixels = plain_number("window_pixels", window_pixels, 1, 10**9, whole=True)
         if self.window_pixels < least or self.window_pixels % 2 == 0:
             raise ValueError(
@@ -248,24 +249,6 @@ class PupilLayer(PhysicalLayer):
         if "zernike_waves" in self.quantities:
             settings["zernike_numbers"] = self.zernike_numbers
         return settings
-
-
-def odd_and_smooth(least: int) -> int:
-    """The next odd size of factors 3, 5 and 7, whose transform is fast.
-
-    Example:
-        >>> odd_and_smooth(88)
-        105
-    """
-    size = least + 1 - least % 2
-    while True:
-        rest = size
-        for factor in (3, 5, 7):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return size
-        size += 2
 
 
 def _shape(value: object) -> str:

@@ -158,7 +158,7 @@ def _channels(camera: Sequence[nn.Module], level: Level, scene: tuple[int, ...])
 def _row(data, network, tests, recipe, augment, device, folder, level, seed) -> dict:
     """Train once, judge at every test level: ``scores``, test levels × images."""
     from physlayer.sweep.engine import provenance
-    from physlayer.sweep.records import read_record, write_json
+    from physlayer.sweep.records import read_record, record_path, write_json
 
     scene = tuple(data.pool.images.shape[1:])
     with seeded(seed):  # a denoiser in the camera starts from the seed too
@@ -169,7 +169,7 @@ def _row(data, network, tests, recipe, augment, device, folder, level, seed) -> 
     path = None
     if folder is not None:
         key = _key(data, model, level, tests, recipe, augment, seed)
-        path = Path(folder) / "records" / f"{key}.json"
+        path = record_path(Path(folder), key)
         if (record := read_record(path)) is not None:
             return record
     threads = torch.get_num_threads()

@@ -30,8 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import IncoherentImaging, Sensor
+from physlayer.convolution import fast_length
 from physlayer.pupil import OBJECTIVES, zernike_start
-from physlayer.pupil_layer import odd_and_smooth
 from physlayer.sensor import fitted_gain
 from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
@@ -70,7 +70,7 @@ def camera(point: Point, **pupil: Tensor | nn.Parameter) -> list[nn.Module]:
     optics = {**OBJECTIVE, "wavelength_um": WAVELENGTH_UM, "pitch_um": FIELD_UM / point.shape[2]} | focus
     if any(isinstance(value, nn.Parameter) for value in pupil.values()):  # its points may spread further than at first
         start = Lens(**optics, **{name: value.detach() for name, value in pupil.items()})
-        optics["window_pixels"] = odd_and_smooth(math.ceil(ROOM * start.window_pixels))
+        optics["window_pixels"] = fast_length(math.ceil(ROOM * start.window_pixels), odd=True)
     lens = Lens(**optics, **pupil)
     return [lens, Sensor(BITS, **fitted_gain(BITS, PHOTONS))]
 

@@ -77,7 +77,8 @@ class Square(PhysicalLayer):
         return x[..., top : top + side, left : left + side]
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        return (shape[0], *2 * (min(shape[1:]),))
+        side = min(shape[1:])
+        return shape[0], side, side
 
 
 def side(point: Point) -> int:

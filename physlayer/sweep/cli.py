@@ -12,7 +12,7 @@ from pathlib import Path
 from physlayer.data import TaskData
 from physlayer.recipe import Recipe
 from physlayer.sweep.grid import Run, Sweep, Variant, make_runs, retrained
-from physlayer.sweep.records import read_record, read_records, writable_folder, write_json
+from physlayer.sweep.records import read_record, read_records, record_path, writable_folder, write_json
 from physlayer.sweep.refusals import require_answers, require_cameras, require_judgement
 from physlayer.sweep.values import EXAMPLES, parse_values
 
@@ -137,7 +137,7 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     require_answers(task, network, data, default=task.default_network(options))
     shared = {"task": args.task, "data": data.fingerprint, "network": network, "recipe": recipe}
     runs = make_runs(sweep, chosen, values, seeds, shared)
-    require_cameras(chosen, [run for run in runs if not (out / "records" / f"{run.key}.json").exists()], data)
+    require_cameras(chosen, [run for run in runs if not (record_path(out, run.key)).exists()], data)
     settings = {"options": options, "device": args.device, "log_dir": args.log_dir}
     test_set = {"fingerprint": data.fingerprint, "problem": described(data), "notes": list(data.notes)}
     if args.fast:
@@ -169,7 +169,7 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     try:
         computed, failures = execute(sweep, chosen, runs, out, settings, jobs=args.jobs)
     except KeyboardInterrupt:
-        done = [run for run in runs if read_record(out / "records" / f"{run.key}.json")]
+        done = [run for run in runs if read_record(record_path(out, run.key))]
         if done:
             write_outputs(sweep, chosen, done, out, settings, report=False)
         raise

@@ -18,7 +18,7 @@ from physlayer.camera import export_camera
 from physlayer.data import TaskData
 from physlayer.sweep.assemble import assemble, camera_of, chosen_candidate, point_of, scenes_of
 from physlayer.sweep.grid import Run, Sweep, Variant
-from physlayer.sweep.records import read_record, write_json
+from physlayer.sweep.records import read_record, record_path, write_json
 from physlayer.training import DRAWS, Recipe, TrainingError, fit, predict_exposures
 
 __all__ = ["execute", "run_one"]
@@ -50,7 +50,7 @@ def execute(
     from tqdm import tqdm
 
     named = {variant.name: variant for variant in variants}
-    records = {run.key: read_record(out / "records" / f"{run.key}.json") for run in runs}
+    records = {run.key: read_record(record_path(out, run.key)) for run in runs}
     missing = [run for run in runs if records[run.key] is None]
     _tell_of_other_commits([record for record in records.values() if record is not None])
     needed = {run.source_key for run in missing if run.source_key}
@@ -97,7 +97,7 @@ def run_one(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict)
         return run.key, str(error)
     finally:
         torch.set_num_threads(threads)
-    write_json(out / "records" / f"{run.key}.json", record)
+    write_json(record_path(out, run.key), record)
     return run.key, ""
 
 

@@ -7,7 +7,12 @@ import os
 import warnings
 from pathlib import Path
 
-__all__ = ["read_record", "read_records", "writable_folder", "write_json"]
+__all__ = ["read_record", "read_records", "record_path", "writable_folder", "write_json"]
+
+
+def record_path(folder: Path, key: str) -> Path:
+    """Where the record of a run stands in an output folder."""
+    return folder / "records" / f"{key}.json"
 
 
 def write_json(path: Path, content: dict) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from physlayer.sweep.asked import Asked, asked
 from physlayer.sweep.grid import Run, Sweep, Variant
 from physlayer.sweep.judged import judged
-from physlayer.sweep.records import read_record
+from physlayer.sweep.records import read_record, record_path
 from physlayer.sweep.values import shown_value
 
 __all__ = ["COLUMNS", "paired_rows", "summary_rows", "write_outputs"]
@@ -114,7 +114,7 @@ def write_outputs(
 ) -> list[str]:
     """Write ``summary.csv`` and, with ``report``, the figure and the report; returns lines to print."""
     test_set = json.loads((out / "test_set.json").read_text(encoding="utf-8"))
-    records = [record for run in runs if (record := read_record(out / "records" / f"{run.key}.json"))]
+    records = [record for run in runs if (record := read_record(record_path(out, run.key)))]
     rows = summary_rows(records, test_set)
     write_summary(out / "summary.csv", rows)
     lines = table_lines(sweep, variants, rows, paired_rows(records, test_set, sweep.baseline), asked(test_set))
