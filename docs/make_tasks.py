@@ -1,13 +1,13 @@
 """Fill docs/tasks.md: what plain networks reach on real images, beside the figures of published coursework.
 
-    python sweeps/bit_depth.py --task histology --data DIR/warwick --bits 1,2,4,8 --variants fixed,learned --seeds 5 \\
+    python sweeps/bit_depth.py --task histology --data DIR/warwick --bits 8 --variants none --seeds 5 \\
         --out runs/tasks/histology
-    python sweeps/bit_depth.py --task ultrasound --data DIR/fetal_head --bits 1,2,4,8 --variants fixed,learned \\
-        --seeds 5 --out runs/tasks/ultrasound
+    python sweeps/bit_depth.py --task ultrasound --data DIR/fetal_head --bits 1,2,4 --variants fixed,learned \\
+        --seeds 3 --out runs/tasks/ultrasound
     python sweeps/bit_depth.py --task digits --data DIR/mnist --network dense --epochs 48 --bits 8 --variants none \\
-        --seeds 3 --out runs/tasks/digits_dense
+        --seeds 2 --out runs/tasks/digits_dense
     python sweeps/bit_depth.py --task digits --data DIR/mnist --network cnn --epochs 32 --bits 8 --variants none \\
-        --seeds 3 --out runs/tasks/digits_cnn
+        --seeds 2 --out runs/tasks/digits_cnn
     python sweeps/bit_depth.py --task digits_128 --data DIR/mnist --bits 8 --variants none --seeds 5 \\
         --out runs/tasks/digits_128
     python docs/make_tasks.py --runs runs/tasks --data DIR
@@ -22,13 +22,16 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import torch
 from pages import fill
 from tables import DOCS, interval, load, provenance_lines, table
 
 from physlayer.sweep.asked import asked
 from physlayer.sweep.judged import judged
-from physlayer.sweep.rebuild import data_of
+from physlayer.sweep.rebuild import data_of, rebuild_model
+from sweeps.bit_depth import SWEEP
 from tasks.base import Options
+from tasks.digits.numpy_forward import numpy_forward
 
 # Folder of the runs: what stands in the table, coursework, aim.
 ROWS = {
@@ -51,6 +54,8 @@ def main() -> None:
         parts[f"provenance {name}"] = provenance_lines(plain(records), test_set)
     if "ultrasound" in found:
         parts["diameters"] = diameters(found["ultrasound"][0], args.data / "fetal_head")
+    if "digits_cnn" in found:
+        parts["numpy"] = numpy_pass(found["digits_cnn"][0][0], args.runs / "digits_cnn", args.data / "mnist")
     if "histology" in found:
         parts["overlaps"] = overlaps(found["histology"][0])
     fill(DOCS / "tasks.md", parts)
@@ -105,6 +110,23 @@ def overlaps(records: list[dict]) -> str:
     spread = 100 * np.quantile(scores.mean(0), [0, 0.25, 0.5, 0.75, 1])
     head = ["Dice / %", "Jaccard / %", "pixel accuracy / %", "images: smallest, quartiles, largest Dice / %"]
     return table(head, [[*(f"{share:.1f}" for share in shares), ", ".join(f"{value:.0f}" for value in spread)]])
+
+
+def numpy_pass(record: dict, out: Path, folder: Path) -> str:
+    """The whole test set through the trained network, by PyTorch and by the equations in NumPy."""
+    settings = {"options": Options(data=str(folder))}
+    model, test = rebuild_model(SWEEP, SWEEP.variant("none"), record, out, settings), data_of(record, settings).test
+    logits = [
+        (numpy_forward(model, images), model(images).detach().numpy())
+        for images in (test.batch(part) for part in torch.arange(len(test)).split(1000))
+    ]
+    ours, theirs = (np.concatenate(part) for part in zip(*logits, strict=True))
+    right = [f"{(found.argmax(1) == test.targets.numpy()).sum()}" for found in (ours, theirs)]
+    agree = f"{(ours.argmax(1) == theirs.argmax(1)).sum()} of {len(test)}"
+    largest = f"{np.abs(ours - theirs).max():.1e} of logits up to {np.abs(theirs).max():.0f}"
+    return table(
+        ["right by NumPy", "right by PyTorch", "same answer", "largest difference"], [[*right, agree, largest]]
+    )
 
 
 if __name__ == "__main__":
