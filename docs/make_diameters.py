@@ -10,6 +10,7 @@ written by hand.
 from __future__ import annotations
 
 import argparse
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -76,16 +77,30 @@ def draw(model: torch.nn.Module, scenes: torch.Tensor, names: tuple[str, ...]) -
 
 
 def check(models: list[torch.nn.Module], scenes: torch.Tensor, names: tuple[str, ...]) -> str:
-    """Rank correlation of a map with that of the same network with random weights, for each seed."""
+    """Rank correlation of a map with those of random weights, of the other diameter, and of another training."""
     body = []
     for method, words in METHODS.items():
+        maps = [[saliency(model, scenes, k, method=method, relu=False).detach() for k in range(len(names))]
+                for model in models]  # fmt: skip
+        other = np.mean([alike(*both) for both in maps])
         for k, name in enumerate(names):
-            found = [
+            forgotten = [
                 randomisation_check(model, scenes, k, method, generator=torch.Generator().manual_seed(seed))
                 for seed, model in enumerate(models)
             ]
-            body.append([words, name, f"{np.mean(found):+.2f}", ", ".join(f"{rho:+.2f}" for rho in found)])
-    return table(["method", "diameter", "mean rank correlation", "each seed"], body)
+            again = np.mean([alike(one[k], two[k]) for one, two in combinations(maps, 2)])
+            each = ", ".join(f"{rho:+.2f}" for rho in forgotten)
+            body.append([words, name, f"{np.mean(forgotten):+.2f} ({each})", f"{again:+.2f}", f"{other:+.2f}"])
+    head = ["method", "diameter", "with random weights (each seed)", "with another seed", "with the other diameter"]
+    return table(head, body)
+
+
+def alike(one: torch.Tensor, two: torch.Tensor) -> float:
+    """Mean over images of the rank correlation of two sets of maps, by size."""
+    from scipy.stats import spearmanr
+
+    pairs = zip(one.abs().flatten(1).numpy(), two.abs().flatten(1).numpy(), strict=True)
+    return float(np.mean([spearmanr(*pair).statistic for pair in pairs]))
 
 
 if __name__ == "__main__":
