@@ -89,8 +89,8 @@ class Elevation:
         """Every class as often as the others, whatever the file holds."""
         if options.data is not None:
             return Recipe(epochs=4 if options.fast else 60, lr=2e-3, batch_size=16, images_per_class=40)
-        per_class = 60 if options.fast else 200
-        return Recipe(epochs=6 if options.fast else 24, lr=2e-3, batch_size=32, images_per_class=per_class)
+        per_class = 40 if options.fast else 200
+        return Recipe(epochs=3 if options.fast else 24, lr=2e-3, batch_size=32, images_per_class=per_class)
 
     def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """All eight ways to look down at terrain, half of them turned by any angle; heights stay."""

@@ -108,7 +108,7 @@ class Ultrasound:
     def recipe(self, options: Options) -> Recipe:
         if options.data is not None:
             return Recipe(epochs=3 if options.fast else 60, lr=4e-3)
-        return Recipe(epochs=10 if options.fast else 30, lr=4e-3, batch_size=16 if options.fast else 32)
+        return Recipe(epochs=6 if options.fast else 30, lr=4e-3, batch_size=16 if options.fast else 32)
 
     def augment(self, images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Mirror images left to right, small turns, noise; depth stays depth."""
