@@ -18,7 +18,7 @@ import torch
 from pages import fill
 from tables import DOCS, load, provenance_lines, table
 
-from physlayer.saliency import randomisation_check, saliency
+from physlayer.saliency import randomisation_check, rank_correlation, saliency
 from physlayer.sweep.looks import bare, image_bytes, panels
 from physlayer.sweep.rebuild import data_of, rebuild_model, scale_of
 from sweeps.bit_depth import SWEEP
@@ -82,25 +82,17 @@ def check(models: list[torch.nn.Module], scenes: torch.Tensor, names: tuple[str,
     for method, words in METHODS.items():
         maps = [[saliency(model, scenes, k, method=method, relu=False).detach() for k in range(len(names))]
                 for model in models]  # fmt: skip
-        other = np.mean([alike(*both) for both in maps])
+        other = np.mean([rank_correlation(*both) for both in maps])
         for k, name in enumerate(names):
             forgotten = [
                 randomisation_check(model, scenes, k, method, generator=torch.Generator().manual_seed(seed))
                 for seed, model in enumerate(models)
             ]
-            again = np.mean([alike(one[k], two[k]) for one, two in combinations(maps, 2)])
+            again = np.mean([rank_correlation(one[k], two[k]) for one, two in combinations(maps, 2)])
             each = ", ".join(f"{rho:+.2f}" for rho in forgotten)
             body.append([words, name, f"{np.mean(forgotten):+.2f} ({each})", f"{again:+.2f}", f"{other:+.2f}"])
     head = ["method", "diameter", "with random weights (each seed)", "with another seed", "with the other diameter"]
     return table(head, body)
-
-
-def alike(one: torch.Tensor, two: torch.Tensor) -> float:
-    """Mean over images of the rank correlation of two sets of maps, by size."""
-    from scipy.stats import spearmanr
-
-    pairs = zip(one.abs().flatten(1).numpy(), two.abs().flatten(1).numpy(), strict=True)
-    return float(np.mean([spearmanr(*pair).statistic for pair in pairs]))
 
 
 if __name__ == "__main__":

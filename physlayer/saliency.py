@@ -34,7 +34,7 @@ from physlayer.saliency_parts import (
     weighted,
 )
 
-__all__ = ["METHODS", "parameter_saliency", "randomisation_check", "saliency", "split_camera"]
+__all__ = ["METHODS", "parameter_saliency", "randomisation_check", "rank_correlation", "saliency", "split_camera"]
 
 METHODS = ("gradient", "guided_backpropagation", "grad_cam", "integrated_gradients", "smooth_gradient")
 
@@ -260,8 +260,6 @@ def randomisation_check(
         >>> abs(rho) < 0.6  # the gradient of a linear network is its weights
         True
     """
-    from scipy.stats import spearmanr
-
     check_images(images, "images", full=True)
     with evaluation(model), torch.no_grad():
         targets = output_weights(model(images.clone()), targets)  # the same class and pixels before and after
@@ -278,9 +276,24 @@ def randomisation_check(
             "relu": False,
         }
         noise = torch.Generator().manual_seed(seed)
-        result = saliency(net, images, targets, generator=noise, **settings)
-        maps.append(result.abs().flatten(1).cpu().double())
-    pairs = [(a, b) for a, b in zip(*maps, strict=True) if a.min() < a.max() and b.min() < b.max()]
+        maps.append(saliency(net, images, targets, generator=noise, **settings).detach())
+    return rank_correlation(*maps)
+
+
+def rank_correlation(one: Tensor, two: Tensor) -> float:
+    """Mean over images of Spearman's correlation of the sizes of two sets of maps; constant maps are left out.
+
+    Raises:
+        ValueError: if every map is constant.
+
+    Example:
+        >>> rank_correlation(torch.tensor([[0.0, 1, 2]]), torch.tensor([[0.0, -10, 100]]))
+        1.0
+    """
+    from scipy.stats import spearmanr
+
+    sizes = (maps.abs().flatten(1).cpu().double() for maps in (one, two))
+    pairs = [(a, b) for a, b in zip(*sizes, strict=True) if a.min() < a.max() and b.min() < b.max()]
     if not pairs:
         raise ValueError("Expected maps that vary over the image, but got constant ones; use another method.")
     return sum(float(spearmanr(a.numpy(), b.numpy()).statistic) for a, b in pairs) / len(pairs)

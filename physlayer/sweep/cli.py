@@ -137,7 +137,7 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     require_answers(task, network, data, default=task.default_network(options))
     shared = {"task": args.task, "data": data.fingerprint, "network": network, "recipe": recipe}
     runs = make_runs(sweep, chosen, values, seeds, shared)
-    require_cameras(chosen, [run for run in runs if not (record_path(out, run.key)).exists()], data)
+    require_cameras(chosen, [run for run in runs if not record_path(out, run.key).exists()], data)
     settings = {"options": options, "device": args.device, "log_dir": args.log_dir}
     test_set = {"fingerprint": data.fingerprint, "problem": described(data), "notes": list(data.notes)}
     if args.fast:
