@@ -1,0 +1,41 @@
+"""What one small sweep wrote at version 1 of the record stays as it was, byte for byte, for as long as the format stands.
+
+The files came from ``python sweeps/bit_depth.py --bits 1,2 --seeds 2 --fast --variants fixed,learned --retrain``.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from physlayer.sweep.cli import chosen_variants
+from physlayer.sweep.grid import Run, make_runs
+from physlayer.sweep.summary import summary_rows, write_summary
+from sweeps.bit_depth import SWEEP
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def records():
+    return json.loads((GOLDEN / "records.json").read_text(encoding="utf-8"))
+
+
+def test_a_run_has_the_key_that_its_settings_always_had(records):
+    keys = ["fixed_1_seed0_4370e33014", "learned_2_seed1_9a1b70b778", "none_seed0_357c20e7e0"]
+    configs = {record["key"]: record["config"] for record in records}
+    assert [Run(configs[key]).key for key in keys] == keys
+    assert all(Run(config).key == key for key, config in configs.items())
+
+
+def test_a_grid_makes_the_runs_that_it_always_made(records):
+    shared = {name: records[0]["config"][name] for name in ("task", "data", "network", "recipe")}
+    arms = chosen_variants(SWEEP, "fixed,learned", retrain=True)
+    runs = make_runs(SWEEP, arms, [1, 2], [0, 1], shared)
+    assert sorted(run.key for run in runs) == sorted(record["key"] for record in records)
+
+
+def test_summary_of_a_sweep_is_byte_identical(records, tmp_path):
+    test_set = json.loads((GOLDEN / "test_set.json").read_text(encoding="utf-8"))
+    write_summary(tmp_path / "summary.csv", summary_rows(records, test_set))
+    assert (tmp_path / "summary.csv").read_bytes() == (GOLDEN / "summary.csv").read_bytes()
