@@ -1,4 +1,4 @@
-"""The packages, found in the tree: ``tasks/`` and ``sweeps/`` stand at the top and are installed inside ``physlayer``."""
+"""Which packages there are: ``tasks/`` and ``sweeps/`` stand at the top and are installed inside ``physlayer``."""
 
 from setuptools import find_packages, setup
 

@@ -19,6 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from physlayer.tasks.blood_cells import TASK
+from physlayer.tasks.blood_cells.kaggle import load_folder
+from physlayer.tasks.networks import ConvolutionalNetwork
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
@@ -26,9 +29,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from physlayer.data import ImageSet
 from physlayer.training import Recipe, fit
-from tasks.blood_cells import TASK
-from tasks.blood_cells.kaggle import load_folder
-from tasks.networks import ConvolutionalNetwork
 
 HEIGHT, WIDTH, BATCH = 60, 80, 64
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from pages import fill
+from physlayer.sweeps.bit_depth import SWEEP
 from tables import (
     DOCS,
     accuracy_table,
@@ -31,7 +32,6 @@ from tables import (
 from physlayer.statistics import seed_correlation
 from physlayer.sweep.judged import Judged, judged
 from physlayer.sweep.summary import paired_rows, summary_rows, write_summary
-from sweeps.bit_depth import SWEEP
 
 FIGURE_ARMS = ("fixed", "tuned", "learned", "per_pixel", "bit_budget", "bit_lattice", "none")
 NAME = "bit_depth_blood_cells"

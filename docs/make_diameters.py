@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from pages import fill
+from physlayer.sweeps.bit_depth import SWEEP
+from physlayer.tasks.base import Options
 from tables import DOCS, load, provenance_lines, table
 
 from physlayer.saliency import randomisation_check, rank_correlation, saliency
 from physlayer.sweep.looks import bare, image_bytes, panels
 from physlayer.sweep.rebuild import data_of, rebuild_model, scale_of
-from sweeps.bit_depth import SWEEP
-from tasks.base import Options
 
 METHODS = {"guided_backpropagation": "guided backpropagation", "grad_cam": "Grad-CAM", "gradient": "gradient"}
 DRAWN = ("guided_backpropagation", "grad_cam")

@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--cyclic", action="store_true")
     parser.add_argument("--names", type=lambda text: text.split(","))
     args = parser.parse_args()
-    sweep = importlib.import_module(f"sweeps.{args.sweep}").SWEEP
+    sweep = importlib.import_module(f"physlayer.sweeps.{args.sweep}").SWEEP
     records, _ = load(args.runs)
     rows: dict[tuple[str, str], dict[int, np.ndarray]] = {}
     points = [(variant, value) for variant in sweep.variants for value in args.value]

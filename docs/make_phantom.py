@@ -17,10 +17,11 @@ from pages import fill
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is not installed
 
+from physlayer.tasks.blood_cells.phantom import CLASS_NAMES, make_phantom
+
 from benchmarks.phantom_difficulty import CONDITIONS, TEST_SEED
 from physlayer.light import linear_to_srgb
 from physlayer.sweep.looks import BOUND_COLOUR, COLOURS, bare
-from tasks.blood_cells.phantom import CLASS_NAMES, make_phantom
 
 DOCS = Path(__file__).resolve().parent
 SHOWN = ("full", "2-bit", "1-bit", "/4", "grey")

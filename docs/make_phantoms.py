@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from pages import fill
+from physlayer.sweeps.overview import SWEEP
+from physlayer.tasks.base import Options, get_task
 from tables import DOCS, interval, load, provenance_lines, table
 
 from physlayer.data import ImageSet
@@ -27,8 +29,6 @@ from physlayer.sweep.judged import Judged, judged
 from physlayer.sweep.looks import bare, image_bytes, panels
 from physlayer.sweep.report_parts import shown
 from physlayer.sweep.summary import summary_rows
-from sweeps.overview import SWEEP
-from tasks.base import Options, get_task
 
 REAL = {"blood_cells": "blood_cells", "digits": "mnist", "histology": "warwick", "ultrasound": "fetal_head"}
 SHOWN = 4  # images of each kind

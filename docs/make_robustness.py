@@ -14,10 +14,10 @@ import shutil
 from pathlib import Path
 
 from pages import fill
+from physlayer.sweeps.robustness import build_parser, folder_of, grid_of, write_outputs
 from tables import DOCS, interval, table, verdict
 
 from physlayer.robustness import RobustnessGrid
-from sweeps.robustness import build_parser, folder_of, grid_of, write_outputs
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--doubled", type=Path)
     parser.add_argument("--page", default="")
     args = parser.parse_args()
-    sweep = importlib.import_module(f"sweeps.{args.sweep}").SWEEP
+    sweep = importlib.import_module(f"physlayer.sweeps.{args.sweep}").SWEEP
     records, test_set = load(args.runs)
     rows, problem = summary_rows(records, test_set), asked(test_set)
     mark = f" {args.page}" if args.page else ""

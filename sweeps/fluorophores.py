@@ -28,6 +28,7 @@ from __future__ import annotations
 import sys
 
 import torch
+from physlayer.tasks.fluorophores import CLASSES, EMISSION
 from torch import Tensor, nn
 
 from physlayer import Sensor, SpectralFilters
@@ -35,7 +36,6 @@ from physlayer.fluorophores import rgb_camera_curves, wavelength_axis
 from physlayer.sensor import fitted_gain
 from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 from physlayer.unmixing import cramer_rao_bound
-from tasks.fluorophores import CLASSES, EMISSION
 
 PHOTONS = 100.0  # of one exposure, where the abundances sum to 1
 BITS = 12

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from physlayer.tasks.base import Options, get_task, require_pictures
 from torch import nn
 
 from physlayer import Blur, GaussianNoise, PhotonNoise, PixelBinning, SaltPepper, SpeckleNoise
@@ -34,7 +35,6 @@ from physlayer.sweep.looks import image_bytes
 from physlayer.sweep.records import writable_folder
 from physlayer.sweep.values import parse_values
 from physlayer.training import TrainingError
-from tasks.base import Options, get_task, require_pictures
 
 
 @dataclass(frozen=True)

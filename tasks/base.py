@@ -115,4 +115,4 @@ def get_task(name: str) -> Task:
     """
     if name not in task_names():
         raise ValueError(f"Expected task to be one of {', '.join(task_names())}, but got {name!r}.")
-    return importlib.import_module(f"tasks.{name}").TASK
+    return importlib.import_module(f"physlayer.tasks.{name}").TASK

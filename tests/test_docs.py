@@ -50,9 +50,8 @@ def test_python_blocks_of_the_guide_run_in_order(tmp_path, monkeypatch):
 def test_task_of_the_guide_has_the_interface_and_loads(tmp_path):
     import numpy as np
     import torch
+    from physlayer.tasks.base import Options
     from torch import nn
-
-    from tasks.base import Options
 
     page = (ROOT / "docs" / "your_own_data.md").read_text(encoding="utf-8")
     (block,) = (b for b in re.findall(r"```python\n(.*?)```", page, flags=re.S) if "tasks/mine" in b)

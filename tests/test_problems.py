@@ -226,11 +226,12 @@ SWEEP = Sweep(
 
 @pytest.mark.parametrize("kind", ["regression", "segmentation"])
 def test_sweep_reports_numbers_and_masks_as_it_does_classes(kind, tmp_path, monkeypatch, capsys):
-    import tasks.base
+    import physlayer.tasks.base
+
     from physlayer.sweep import engine
 
-    monkeypatch.setattr(tasks.base, "get_task", lambda name: Squares(kind))
-    monkeypatch.setattr(tasks.base, "task_names", lambda: ("squares",))
+    monkeypatch.setattr(physlayer.tasks.base, "get_task", lambda name: Squares(kind))
+    monkeypatch.setattr(physlayer.tasks.base, "task_names", lambda: ("squares",))
     engine.task_data.cache_clear()
     command = ["--task", "squares", "--bits", "1,8", "--seeds", "2", "--jobs", "1", "--out", str(tmp_path)]
     assert main(SWEEP, "squares", command) == 0
@@ -258,8 +259,8 @@ def test_sweep_reports_numbers_and_masks_as_it_does_classes(kind, tmp_path, monk
 
 @pytest.mark.parametrize(("name", "network"), [("histology", "of_classes"), ("digits", "of_maps")])
 def test_network_that_answers_another_question_is_refused_first(name, network, tmp_path, monkeypatch, capsys):
-    from sweeps import bit_depth
-    from tasks.base import get_task
+    from physlayer.sweeps import bit_depth
+    from physlayer.tasks.base import get_task
 
     wrong = {"of_classes": nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), "of_maps": nn.Conv2d(1, 10, 3)}[network]
     monkeypatch.setattr(get_task(name), "network", lambda *_: wrong, raising=False)

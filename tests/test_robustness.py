@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from physlayer.sweeps import robustness as script
 from torch import nn
 
 from physlayer import (
@@ -25,7 +26,6 @@ from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.problems import Segmentation
 from physlayer.robustness import Level, crossed, deployed, make_levels, robustness_grid
 from physlayer.training import Recipe, fit, predict_exposures, seeded
-from sweeps import robustness as script
 
 
 def stripes(count, seed, sources=10):
@@ -293,7 +293,7 @@ def test_levels_that_do_not_fit_are_refused_before_training(levels, more, messag
 @pytest.mark.slow
 def test_a_network_trained_in_the_dark_sees_in_the_dark():
     """Phantom of blood cells at three photons: trained there it reads 0.5, trained on clean scenes 0.26."""
-    from tasks.base import Options, get_task
+    from physlayer.tasks.base import Options, get_task
 
     task = get_task("blood_cells")
     data = task.load(Options())

@@ -104,7 +104,7 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     from physlayer.sweep.engine import execute, task_data
     from physlayer.sweep.summary import write_outputs
-    from tasks.base import Options, get_task, require_pictures
+    from physlayer.tasks.base import Options, get_task, require_pictures
 
     values = parse_values(
         args.values, sweep.parameter, sweep.minimum, sweep.maximum, whole=sweep.whole, scale=sweep.scale

@@ -30,7 +30,7 @@ SEARCH_SHARE = 0.5  # a searched variant tries each candidate for this share of 
 @functools.lru_cache(maxsize=2)
 def task_data(task: str, options) -> TaskData:
     """Data of a task, loaded once per process."""
-    from tasks.base import get_task
+    from physlayer.tasks.base import get_task
 
     data = get_task(task).load(options)
     return data.development() if options.development else data
@@ -115,7 +115,7 @@ def _tell_of_other_commits(records: list[dict]) -> None:
 
 
 def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict) -> dict:
-    from tasks.base import get_task
+    from physlayer.tasks.base import get_task
 
     started = time.perf_counter()
     config, seed = run.config, run.config["seed"]

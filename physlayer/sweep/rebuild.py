@@ -45,7 +45,7 @@ def rebuild_model(sweep: Sweep, variant: Variant, record: dict, out: Path, setti
         ValueError: if the data is no longer that of the record, or the record is of another sweep or arm.
         OSError: if the file of the model is missing.
     """
-    from tasks.base import get_task
+    from physlayer.tasks.base import get_task
 
     config = record["config"]
     if (config["sweep"], config["variant"]) != (sweep.name, variant.name):

@@ -6,13 +6,13 @@ import os
 
 import numpy as np
 import torch
+from physlayer.tasks.base import Options
+from physlayer.tasks.cache import cached
+from physlayer.tasks.networks import build_network
 from torch import Tensor, nn
 
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.training import Recipe
-from tasks.base import Options
-from tasks.cache import cached
-from tasks.networks import build_network
 
 __all__ = ["TASK", "BloodCells"]
 
@@ -44,7 +44,7 @@ class BloodCells:
         return _task_data(pool, test, CLASSES, (note,))
 
     def _load_real(self, options: Options) -> TaskData:
-        from tasks.blood_cells.kaggle import load_folder
+        from physlayer.tasks.blood_cells.kaggle import load_folder
 
         width = REAL_WIDTH if options.width is None else options.width
         if not SMALLEST <= width <= LARGEST:
@@ -94,7 +94,7 @@ class BloodCells:
 
 def cached_phantom(images: int, seed: int, size: int) -> ImageSet:
     """The phantom as an image set, kept in the cache folder because rendering takes longer than reading."""
-    from tasks.blood_cells import phantom, phantom_cells, phantom_shapes
+    from physlayer.tasks.blood_cells import phantom, phantom_cells, phantom_shapes
 
     def make() -> dict[str, np.ndarray]:
         made = phantom.make_phantom(images, seed=seed, size=size, jobs=min(2, os.cpu_count() or 1))

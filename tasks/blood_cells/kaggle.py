@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from physlayer.tasks.blood_cells.content_groups import group_by_content
 from torch import Tensor
 
 from physlayer.data import ImageSet, linear_to_srgb, srgb_to_linear
-from tasks.blood_cells.content_groups import group_by_content
 
 SPLITS = ("TRAIN", "TEST")
 SUFFIXES = (".jpeg", ".jpg", ".png")

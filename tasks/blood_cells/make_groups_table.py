@@ -1,6 +1,6 @@
-"""Make ``groups.csv.gz``, the table of sources that :mod:`tasks.blood_cells.kaggle` ships.
+"""Make ``groups.csv.gz``, the table of sources that :mod:`physlayer.tasks.blood_cells.kaggle` ships.
 
-    python -m tasks.blood_cells.make_groups_table groups.csv dataset2-master/images
+    python -m physlayer.tasks.blood_cells.make_groups_table groups.csv dataset2-master/images
 
 ``groups.csv`` has the columns ``split,class,file,original,group``; the image folder holds ``TRAIN`` and
 ``TEST``. The table adds the size of each file, by which the loader recognises it. The result is reproducible.

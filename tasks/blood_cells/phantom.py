@@ -1,6 +1,6 @@
 r"""Procedural Giemsa-stained blood smears: four classes, grouped by slide, nothing to download.
 
-A smear is two stain densities (:mod:`tasks.blood_cells.phantom_cells`). Here it becomes an image:
+A smear is two stain densities (:mod:`physlayer.tasks.blood_cells.phantom_cells`). Here it becomes an image:
 Beer–Lambert absorption, the lamp, the objective, the pixels, photon and read noise. Everything that a
 laboratory sets once per slide is drawn once per slide: split by ``groups``, or a network is tested on slides
 that it has learnt.
@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
-
-from tasks.blood_cells.phantom_cells import CLASS_NAMES, draw_smear
-from tasks.blood_cells.phantom_shapes import AXIS_UM, FIELD_UM, FINE
+from physlayer.tasks.blood_cells.phantom_cells import CLASS_NAMES, draw_smear
+from physlayer.tasks.blood_cells.phantom_shapes import AXIS_UM, FIELD_UM, FINE
 
 # Optical density of the two Giemsa stains in red, green, blue, unit vectors (G. Landini's table for ImageJ)
 METHYLENE_BLUE = (0.8348, 0.5136, 0.1963)

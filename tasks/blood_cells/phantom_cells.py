@@ -12,8 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.random import Generator
-
-from tasks.blood_cells.phantom_shapes import FIELD_UM, FINE, band_noise, blob, bridge, hump, specks
+from physlayer.tasks.blood_cells.phantom_shapes import FIELD_UM, FINE, band_noise, blob, bridge, hump, specks
 
 CLASS_NAMES = ("eosinophil", "lymphocyte", "monocyte", "neutrophil")
 EOSINOPHIL, LYMPHOCYTE, MONOCYTE, NEUTROPHIL = range(4)

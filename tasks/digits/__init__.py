@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from physlayer.tasks.base import Options, refuse
+from physlayer.tasks.digits.networks import build_network
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.splits import group_split
 from physlayer.training import Recipe
-from tasks.base import Options, refuse
-from tasks.digits.networks import build_network
 
 __all__ = ["TASK", "Digits", "embedded_digits"]
 
@@ -63,7 +63,7 @@ class Digits:
         return _task_data(whole.subset(pool), whole.subset(test), notes)
 
     def _load_real(self, options: Options) -> TaskData:
-        from tasks.digits.idx import load_folder
+        from physlayer.tasks.digits.idx import load_folder
 
         parts = load_folder(options.data)
         pool, test = (
@@ -83,7 +83,7 @@ class Digits:
         return _task_data(pool, test, notes)
 
     def network(self, name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """A fresh network by name, one of the homework's or of :mod:`tasks.networks`."""
+        """A fresh network by name, one of the homework's or of :mod:`physlayer.tasks.networks`."""
         return build_network(name, shape, classes)
 
     def default_network(self, options: Options) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from physlayer.tasks.networks import NETWORKS as SHARED
+from physlayer.tasks.networks import Perceptron
 from torch import Tensor, nn
 
 from physlayer.checks import plain_number
-from tasks.networks import NETWORKS as SHARED
-from tasks.networks import Perceptron
 
 __all__ = ["NETWORKS", "CourseNetwork", "build_network"]
 
@@ -102,7 +102,7 @@ NETWORKS = SHARED | {
 
 
 def build_network(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """A fresh network by name, one of the homework's or of :mod:`tasks.networks`, for readings ``(C, H, W)``.
+    """A fresh network by name, one of the homework's or of :mod:`physlayer.tasks.networks`, for readings ``(C, H, W)``.
 
     Raises:
         ValueError: if there is none of that name, with the names that exist.

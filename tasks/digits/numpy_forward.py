@@ -1,4 +1,4 @@
-"""What a network of :mod:`tasks.digits.networks` computes, written out in NumPy: no torch in the arithmetic.
+"""What a network of :mod:`physlayer.tasks.digits.networks` computes, written out in NumPy: no torch in the arithmetic.
 
 To read, not to train: each function is one equation, in double precision, so what is left of a difference to
 PyTorch is PyTorch's rounding. Images are ``(B, C, H, W)``.
@@ -10,10 +10,9 @@ import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from physlayer.tasks.digits.networks import CourseNetwork
+from physlayer.tasks.networks import Perceptron
 from torch import Tensor, nn
-
-from tasks.digits.networks import CourseNetwork
-from tasks.networks import Perceptron
 
 __all__ = ["batch_norm", "convolve", "dense", "flatten", "hard_tanh", "max_pool", "numpy_forward", "relu"]
 
@@ -184,7 +183,7 @@ def numpy_forward(model: nn.Module, images: np.ndarray | Tensor) -> np.ndarray:
 
     Args:
         model: an ``nn.Sequential`` (others within it are walked too), a :class:`CourseNetwork` or a
-            :class:`tasks.networks.Perceptron`, in ``eval()``.
+            :class:`physlayer.tasks.networks.Perceptron`, in ``eval()``.
         images: ``(B, C, H, W)``, what the network is given.
 
     Returns:

@@ -1,7 +1,7 @@
 """Digits from 128 training images: how far turning, shifting and zooming them carries.
 
 A task of its own, so that every sweep takes it as ``--task digits_128``: the images, classes, test set and networks
-of :mod:`tasks.digits`, another pool and another augmentation.
+of :mod:`physlayer.tasks.digits`, another pool and another augmentation.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
+from physlayer.tasks.base import Options
+from physlayer.tasks.digits import Digits
 from torch import Tensor
 
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.training import Recipe
-from tasks.base import Options
-from tasks.digits import Digits
 
 __all__ = ["TASK", "FewDigits", "FewImages", "balanced_draw", "turn_shift_zoom"]
 
@@ -50,7 +50,7 @@ class FewDigits(Digits):
     """The digits task from 128 training images.
 
     The pool is drawn once, evenly over the classes (12 or 13 each), and is the same for every seed; test set and
-    networks are those of :class:`tasks.digits.Digits`.
+    networks are those of :class:`physlayer.tasks.digits.Digits`.
 
     **No image is held back, so a record's validation score is that of the fitted images: compare nothing by it.**
     A validation set is there to choose the epoch. Out of 128 images it would be 28, where one image is 3.6 points:
@@ -59,7 +59,7 @@ class FewDigits(Digits):
     would be labels that somebody with 128 does not have. So the number of epochs is settled
     beforehand, with a rate that falls to a hundredth and a running mean of the weights, and the choice is left to
     the fitted images: once all are right, by their loss, which is least in the last epochs. Arms of a
-    sweep that search on validation have nothing to search by here; give them :mod:`tasks.digits`.
+    sweep that search on validation have nothing to search by here; give them :mod:`physlayer.tasks.digits`.
 
     Epochs, rate, batch, network and ranges of the augmentation were chosen with ``--development``, which scores on
     2000 other training images: more labels than the task has, for a handful of settings and for no weight.
@@ -68,7 +68,7 @@ class FewDigits(Digits):
     name = "digits_128"
 
     def load(self, options: Options) -> TaskData:
-        """Data for ``options``, as :meth:`tasks.digits.Digits.load`, with 128 of its training images.
+        """Data for ``options``, as :meth:`physlayer.tasks.digits.Digits.load`, with 128 of its training images.
 
         Raises:
             ValueError: as there, or if a class has fewer training images than its share of the 128.

@@ -1,12 +1,18 @@
 """How much heat flows out of the sea floor? Four classes from detrended elevation: an embedded phantom, or HDF5.
 
 Scenes are heights, not light: 0.5 is on the trend, and one scale holds for all patches, so that a converter's codes
-mean metres (:mod:`tasks.elevation.scale`).
+mean metres (:mod:`physlayer.tasks.elevation.scale`).
 """
 
 from __future__ import annotations
 
 import torch
+from physlayer.tasks.augmentation import eight_views, small_turn
+from physlayer.tasks.base import Options, refuse
+from physlayer.tasks.cache import rendered_sets
+from physlayer.tasks.elevation.scale import CLASS_NAMES
+from physlayer.tasks.networks import build_network
+from physlayer.tasks.ultrasound.networks import NetworkInNetwork
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,12 +20,6 @@ from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.problems import Classification
 from physlayer.splits import group_split
 from physlayer.training import Recipe
-from tasks.augmentation import eight_views, small_turn
-from tasks.base import Options, refuse
-from tasks.cache import rendered_sets
-from tasks.elevation.scale import CLASS_NAMES
-from tasks.networks import build_network
-from tasks.ultrasound.networks import NetworkInNetwork
 
 __all__ = ["TASK", "Elevation"]
 
@@ -47,7 +47,7 @@ class Elevation:
             skip_unreadable="there is one file", drop_straddling="no region is on both sides",
         )  # fmt: skip
         if options.data is None:
-            from tasks.elevation import phantom, scale
+            from physlayer.tasks.elevation import phantom, scale
 
             size = SIZE if options.width is None else options.width
 
@@ -59,7 +59,7 @@ class Elevation:
             sets = rendered_sets("terrain_images", (phantom, scale), render, counts, size)
             notes = (f"Embedded phantom of terrain, {size}×{size} pixels; sources are regions.",)
         else:
-            from tasks.elevation.loaders import load_hdf5
+            from physlayer.tasks.elevation.loaders import load_hdf5
 
             patches, notes = load_hdf5(options.data)
             images = patches.images

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from physlayer.tasks.elevation.scale import EDGES, FULL_SCALE_M, heat_flow_classes, normalise_elevation
+from physlayer.tasks.hdf5 import dataset, group_names, open_hdf5
 from torch import Tensor
-
-from tasks.elevation.scale import EDGES, FULL_SCALE_M, heat_flow_classes, normalise_elevation
-from tasks.hdf5 import dataset, group_names, open_hdf5
 
 __all__ = ["ElevationSet", "data_share", "load_hdf5"]
 
@@ -62,7 +61,7 @@ def load_hdf5(
         path: HDF5 file with ``/images`` ``(N, H, W)`` or ``(N, 1, H, W)``, metres above the trend, and ``/meta``
             ``(N,)``, the largest heat-flow residual of each patch. An array ``/groups`` ``(N,)``, if there is one,
             names their regions.
-        full_scale_m: elevation that becomes 1, see :func:`tasks.elevation.scale.normalise_elevation`. Unit: m.
+        full_scale_m: elevation that becomes 1, see :func:`.scale.normalise_elevation`. Unit: m.
         least_data: share of cells with data below which a patch is left out, 0 to 1.
         missing: value of a cell without data, see :func:`data_share`; such cells are put on the trend.
         edges: of the classes, ascending, in the unit of ``/meta``.

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.random import Generator
+from physlayer.tasks.elevation.scale import heat_flow_classes
 from torch import Tensor
 
 from physlayer.checks import plain_number
-from tasks.elevation.scale import heat_flow_classes
 
 __all__ = ["ElevationPhantom", "draw_terrain", "heat_flow", "make_phantom"]
 
@@ -172,7 +172,7 @@ def make_phantom(
         hills_m: least and largest standard deviation of the hills of a region. Unit: m.
 
     Returns:
-        An :class:`ElevationPhantom`. :func:`tasks.elevation.scale.normalise_elevation` brings it to 0…1.
+        An :class:`ElevationPhantom`. :func:`physlayer.tasks.elevation.scale.normalise_elevation` brings it to 0…1.
 
     Raises:
         ValueError: if a number lies outside its range.

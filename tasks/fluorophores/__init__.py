@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from physlayer.tasks.base import Options, refuse
+from physlayer.tasks.networks import build_network
 from torch import Tensor, nn
 
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.fluorophores import emission_spectra, wavelength_axis
 from physlayer.training import Recipe
-from tasks.base import Options, refuse
-from tasks.networks import build_network
 
 __all__ = ["CLASSES", "EMISSION", "TASK", "Fluorophores", "make_cells"]
 

@@ -21,12 +21,12 @@ Without either, every image is a source of its own, which is right for independe
 from __future__ import annotations
 
 import torch
+from physlayer.tasks.augmentation import lamp, mirror
+from physlayer.tasks.base import Options
 from torch import Tensor, nn
 
 from physlayer.data import TaskData
 from physlayer.training import Recipe
-from tasks.augmentation import lamp, mirror
-from tasks.base import Options
 
 __all__ = ["TASK", "Folder"]
 
@@ -45,9 +45,9 @@ class Folder:
             FileNotFoundError: if there is no such folder, or a table of sources is missing.
             ValueError: if no folder is given, or what it holds cannot be learned from; the message says why.
         """
-        from tasks.folder.kinds import understand
-        from tasks.folder.reading import read_images
-        from tasks.folder.sets import task_data
+        from physlayer.tasks.folder.kinds import understand
+        from physlayer.tasks.folder.reading import read_images
+        from physlayer.tasks.folder.sets import task_data
 
         found = understand(self._folder(options), options.groups)
         seen = read_images(
@@ -69,9 +69,9 @@ class Folder:
         Raises:
             ValueError: if there is none of that name, with the names that exist.
         """
-        from tasks import networks
-        from tasks.histology import networks as masks
-        from tasks.ultrasound import networks as numbers
+        from physlayer.tasks import networks
+        from physlayer.tasks.histology import networks as masks
+        from physlayer.tasks.ultrasound import networks as numbers
 
         if name in numbers.NETWORKS:
             return numbers.NETWORKS[name](shape, outputs)
@@ -86,7 +86,7 @@ class Folder:
 
     def default_network(self, options: Options) -> str:
         """The small one of each kind: ``small`` for classes, ``shared`` for numbers, ``unet`` for masks."""
-        from tasks.folder.kinds import CLASSES, MASKS, NUMBERS, understand
+        from physlayer.tasks.folder.kinds import CLASSES, MASKS, NUMBERS, understand
 
         kind = understand(self._folder(options), options.groups).kind
         return {CLASSES: "small", NUMBERS: "shared", MASKS: "unet"}[kind]

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-
-from tasks.folder.answers import Answers, answers
-from tasks.folder.layout import PARTS, class_of, mask_pairs, part_of
-from tasks.folder.sources import given_sources, groups_file
-from tasks.tables import (
+from physlayer.tasks.folder.answers import Answers, answers
+from physlayer.tasks.folder.layout import PARTS, class_of, mask_pairs, part_of
+from physlayer.tasks.folder.sources import given_sources, groups_file
+from physlayer.tasks.tables import (
     ENDINGS,
     FileNames,
     Table,
@@ -70,7 +69,7 @@ def understand(folder: str | Path, groups: str | None = None) -> Found:
     Masks are seen by their folder or their names; else a table with answers counts; else folders are classes.
 
     Args:
-        folder: with the images. groups: as :func:`tasks.folder.sources.given_sources`.
+        folder: with the images. groups: as :func:`physlayer.tasks.folder.sources.given_sources`.
 
     Raises:
         FileNotFoundError: if the folder, or a table of sources, is missing.
@@ -176,7 +175,7 @@ def _table(tables: list[Path], images: list[str], groups: str | None) -> tuple[T
     """The table that names the images, and its answers if it has any; of several, the one with answers.
 
     Raises:
-        ValueError: as :mod:`tasks.tables`, or if several have answers.
+        ValueError: as :mod:`physlayer.tasks.tables`, or if several have answers.
     """
     finder, found = FileNames(images), []
     for table in map(read_table, tables):

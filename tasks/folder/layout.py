@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.tables import some
+from physlayer.tasks.tables import some
 
 __all__ = ["PARTS", "class_of", "mask_pairs", "part_of"]
 

@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from physlayer.tasks import image_files as one_file
+from physlayer.tasks.cache import cached
+from physlayer.tasks.folder.sizes import brightest, common, require_masks_fit
+from physlayer.tasks.image_files import FULL_SCALE, UnreadableError, read_codes, read_header, read_mask
+from physlayer.tasks.tables import some
 from torch import Tensor
 
 from physlayer import areas, light
 from physlayer.areas import collect_area
 from physlayer.light import linear_to_srgb, srgb_to_linear
-from tasks import image_files as one_file
-from tasks.cache import cached
-from tasks.folder.sizes import brightest, common, require_masks_fit
-from tasks.image_files import FULL_SCALE, UnreadableError, read_codes, read_header, read_mask
-from tasks.tables import some
 
 __all__ = ["Images", "read_images", "resized_light"]
 
@@ -64,7 +64,7 @@ def read_images(
 
     Raises:
         ValueError: if a file is unreadable, sizes differ and there is no ``width``, a mask has another size than its
-            image, 8 and 16 bits are mixed, or a file is of a kind that :mod:`tasks.image_files` refuses.
+            image, 8 and 16 bits are mixed, or a file is of a kind that :mod:`physlayer.tasks.image_files` refuses.
     """
     headers, reasons = _in_threads(lambda name: read_header(root, name), names)
     if masks is not None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from physlayer.tasks.folder.answers import common_unit
+from physlayer.tasks.folder.kinds import CLASSES, MASKS, Found
+from physlayer.tasks.folder.reading import Images
+from physlayer.tasks.folder.sources import join_copies
+from physlayer.tasks.tables import some
 from torch import Tensor
 
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.problems import Classification, Problem, Regression, Segmentation
 from physlayer.splits import group_split
-from tasks.folder.answers import common_unit
-from tasks.folder.kinds import CLASSES, MASKS, Found
-from tasks.folder.reading import Images
-from tasks.folder.sources import join_copies
-from tasks.tables import some
 
 __all__ = ["task_data"]
 

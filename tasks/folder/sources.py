@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
-from tasks.tables import ENDINGS, SOURCES, FileNames, Table, cells_of, file_column, read_table, some
-from tasks.tables import source_column as column_of
+from physlayer.tasks.tables import ENDINGS, SOURCES, FileNames, Table, cells_of, file_column, read_table, some
+from physlayer.tasks.tables import source_column as column_of
 
 __all__ = ["given_sources", "groups_file", "join_copies"]
 

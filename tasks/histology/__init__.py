@@ -7,14 +7,14 @@ Real: the reduced Warwick-QU set (GlaS, MICCAI 2015; K. Sirinukunwattana et al. 
 from __future__ import annotations
 
 import torch
+from physlayer.tasks.augmentation import eight_views, lamp
+from physlayer.tasks.base import Options, refuse
+from physlayer.tasks.cache import rendered_sets
 from torch import Tensor, nn
 
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.problems import Segmentation
 from physlayer.training import Recipe
-from tasks.augmentation import eight_views, lamp
-from tasks.base import Options, refuse
-from tasks.cache import rendered_sets
 
 __all__ = ["TASK", "Histology"]
 
@@ -40,8 +40,9 @@ class Histology:
             skip_unreadable="remove damaged images with their masks", drop_straddling="the split is by image",
         )  # fmt: skip
         if options.data is None:
+            from physlayer.tasks.histology import glands, phantom, tissue
+
             from physlayer import stains
-            from tasks.histology import glands, phantom, tissue
 
             size = (FAST_SIZE if options.fast else SIZE) if options.width is None else options.width
 
@@ -55,7 +56,7 @@ class Histology:
                 f"Embedded phantom of H&E-stained glands, {size}×{size} pixels, linear light; sources are slides.",
             )
         else:
-            from tasks.histology.warwick import load_folder
+            from physlayer.tasks.histology.warwick import load_folder
 
             refuse(options, self.name, width="the files have their own size")
             train, test, encoding, notes = load_folder(options.data)
@@ -64,7 +65,7 @@ class Histology:
 
     def network(self, name: str, shape: tuple[int, int, int], outputs: int) -> nn.Module:
         """A fresh network by name, for readings ``(C, H, W)``; the problem brings its maps to the size of the mask."""
-        from tasks.histology.networks import build_network
+        from physlayer.tasks.histology.networks import build_network
 
         return build_network(name, shape, outputs)
 

@@ -4,7 +4,7 @@ A gland is a lumen, a ring of epithelium with nuclei along its outer rim, and pa
 the lumen, and parts of a rim do not show. Around it lies stroma with spindle nuclei, lymphocytes, tears and vessels.
 No colour belongs to glands alone: what tells them is how nuclei, epithelium and lumen are arranged. The best threshold
 of one channel has a Dice coefficient of 0.54, calling everything gland 0.53, a small U-Net on new slides 0.92 (64
-pixels, 400 images, 16 epochs, one seed). :mod:`tasks.histology.glands` draws the tissue, :mod:`tasks.histology.tissue`
+pixels, 400 images, 16 epochs, one seed). :mod:`.glands` draws the tissue, :mod:`.tissue`
 makes an image of it. Split by ``groups``, or a network is tested on slides that it has learnt.
 """
 
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from physlayer.tasks.histology.glands import FIELD, draw_glands
+from physlayer.tasks.histology.tissue import draw_slide, expose
 from torch import Tensor
 
 from physlayer.checks import plain_number
-from tasks.histology.glands import FIELD, draw_glands
-from tasks.histology.tissue import draw_slide, expose
 
 __all__ = ["HistologyPhantom", "make_phantom", "pixel_area"]
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from physlayer.tasks.augmentation import eight_views, lamp
+from physlayer.tasks.base import Options, refuse
+from physlayer.tasks.cache import rendered_sets
+from physlayer.tasks.networks import build_network
 from torch import Tensor, nn
 
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.splits import group_split
 from physlayer.training import Recipe
-from tasks.augmentation import eight_views, lamp
-from tasks.base import Options, refuse
-from tasks.cache import rendered_sets
-from tasks.networks import build_network
 
 __all__ = ["TASK", "LymphNodes"]
 
@@ -53,9 +53,10 @@ class LymphNodes:
         return TaskData(self.name, CLASSES, pool, test, fingerprint(pool, test), notes)
 
     def _phantom(self, options: Options) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
+        from physlayer.tasks.histology import tissue
+        from physlayer.tasks.lymph_nodes import phantom
+
         from physlayer import stains
-        from tasks.histology import tissue
-        from tasks.lymph_nodes import phantom
 
         size = SIZE if options.width is None else options.width
 
@@ -69,7 +70,7 @@ class LymphNodes:
         return *sets, (note,)
 
     def _real(self, options: Options) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
-        from tasks.lymph_nodes.loaders import PREFIX, load_image_folder, load_patch_camelyon
+        from physlayer.tasks.lymph_nodes.loaders import PREFIX, load_image_folder, load_patch_camelyon
 
         if any(Path(options.data).glob(f"{PREFIX}*")):
             found, notes = load_patch_camelyon(options.data, limit=LIMIT)
@@ -87,7 +88,7 @@ class LymphNodes:
     def network(self, name: str, shape: tuple[int, int, int], outputs: int) -> nn.Module:
         """A fresh network by name; ``dense`` is the class projects'."""
         if name == "dense":
-            from tasks.lymph_nodes.networks import DenseNetwork
+            from physlayer.tasks.lymph_nodes.networks import DenseNetwork
 
             return DenseNetwork(shape, outputs)
         return build_network(name, shape, outputs)

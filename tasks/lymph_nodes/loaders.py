@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from physlayer.tasks.hdf5 import dataset, open_hdf5, read_rows
+from physlayer.tasks.image_files import UnreadableError, read_codes, read_header
+from physlayer.tasks.tables import read_table
 from torch import Tensor
-
-from tasks.hdf5 import dataset, open_hdf5, read_rows
-from tasks.image_files import UnreadableError, read_codes, read_header
-from tasks.tables import read_table
 
 __all__ = ["PatchSet", "load_image_folder", "load_patch_camelyon"]
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from physlayer.tasks.augmentation import mirror, small_turn, white_noise
+from physlayer.tasks.base import Options, refuse
 from torch import Tensor, nn
 
 from physlayer.data import ImageSet, TaskData, fingerprint
 from physlayer.problems import Regression
 from physlayer.splits import group_split
 from physlayer.training import Recipe
-from tasks.augmentation import mirror, small_turn, white_noise
-from tasks.base import Options, refuse
 
 __all__ = ["TASK", "Ultrasound"]
 
@@ -60,12 +60,12 @@ class Ultrasound:
 
     def scenes(self, scatterers: Tensor) -> Tensor:
         """What the camera gets of an eye: its B-mode image."""
-        from tasks.ultrasound.phantom import render
+        from physlayer.tasks.ultrasound.phantom import render
 
         return render(scatterers).clamp(0, 1)
 
     def _phantom(self, options: Options) -> tuple[list[ImageSet], tuple[str, ...]]:
-        from tasks.ultrasound.phantom import make_phantom
+        from physlayer.tasks.ultrasound.phantom import make_phantom
 
         size, sets = (FAST_SIZE if options.fast else SIZE) if options.width is None else options.width, []
         for images, seed in (
@@ -77,7 +77,7 @@ class Ultrasound:
         return sets, (f"Embedded phantom of eyes, {size}×{size} pixels of {32 / size:g} mm; sources are patients.",)
 
     def _real(self, options: Options) -> tuple[list[ImageSet], tuple[str, ...], bool]:
-        from tasks.ultrasound.loaders import load_folder, load_hdf5
+        from physlayer.tasks.ultrasound.loaders import load_folder, load_hdf5
 
         if Path(options.data).is_file() or Path(options.data).suffix.lower() in (".h5", ".hdf5"):
             found = load_hdf5(options.data, size=options.width)
@@ -96,7 +96,7 @@ class Ultrasound:
         Raises:
             ValueError: if there is none of that name, with the names that exist.
         """
-        from tasks.ultrasound.networks import NETWORKS
+        from physlayer.tasks.ultrasound.networks import NETWORKS
 
         if name not in NETWORKS:
             raise ValueError(f"Expected network to be one of {', '.join(NETWORKS)}, but got {name!r}.")

@@ -1,6 +1,6 @@
 """Read real ultrasound images with two diameters each: an HDF5 file, or a folder of images with ``labels.csv``.
 
-Both give :class:`tasks.ultrasound.diameters.DiameterImages`, horizontal diameter first, whatever the file's own order
+Both give :class:`.diameters.DiameterImages`, horizontal diameter first, whatever the file's own order
 and unit.
 """
 
@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-from tasks.hdf5 import dataset, group_names, open_hdf5
-from tasks.image_files import UnreadableError, read_codes, read_header
-from tasks.tables import read_table, some
-from tasks.ultrasound.diameters import DiameterImages, reduce_images, require_diameters, require_seen
+from physlayer.tasks.hdf5 import dataset, group_names, open_hdf5
+from physlayer.tasks.image_files import UnreadableError, read_codes, read_header
+from physlayer.tasks.tables import read_table, some
+from physlayer.tasks.ultrasound.diameters import DiameterImages, reduce_images, require_diameters, require_seen
 
 __all__ = ["load_folder", "load_hdf5", "patient_of"]
 

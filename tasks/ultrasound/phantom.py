@@ -1,6 +1,6 @@
 r"""Procedural ocular ultrasound: scatterers of an eye, before the transducer, with its two diameters in mm.
 
-An eye is a map of echo strength (:mod:`tasks.ultrasound.phantom_eye`). Tissue has many scatterers in every pixel, so
+An eye is a map of echo strength (:mod:`.phantom_eye`). Tissue has many scatterers in every pixel, so
 its field is complex Gaussian: fully developed speckle. The array, envelope detection and the display are
 physical layers (:func:`ocular_array`, :func:`ocular_camera`), so that they can be learned. The two eyes of one patient
 share tissue, gain and, nearly, size: split by ``groups``.
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.random import Generator
+from physlayer.tasks.ultrasound.phantom_eye import FIELD_MM, FINE, REFERENCE, draw_globe, draw_patient, echo_strength
 from torch import Tensor, nn
 
 from physlayer import Envelope, LogCompression, TransducerArray, noise_draw
-from tasks.ultrasound.phantom_eye import FIELD_MM, FINE, REFERENCE, draw_globe, draw_patient, echo_strength
 
 STANDOFF_MM = 5.0  # gel and lens of the probe, above the field
 FOCUS_MM = 21.0  # of the transmitted beam, from the probe: the middle of the field

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from physlayer.sweeps.bit_depth import SWEEP
+from physlayer.tasks.base import Options, get_task
 
 from physlayer.data import ImageSet, TaskData
 from physlayer.sweep import main, parse_values
@@ -23,8 +25,6 @@ from physlayer.sweep.grid import Run
 from physlayer.sweep.records import read_record, write_json
 from physlayer.sweep.refusals import require_judgement
 from physlayer.sweep.values import shown_value
-from sweeps.bit_depth import SWEEP
-from tasks.base import Options, get_task
 
 SCRIPT = Path(__file__).resolve().parents[2] / "sweeps" / "bit_depth.py"
 SMALL = [
@@ -136,7 +136,7 @@ def test_test_sets_that_allow_no_interval_are_refused_before_training():
     ],
 )
 def test_a_camera_that_cannot_be_built_is_refused_before_the_first_run(name, arguments, message, tmp_path, capsys):
-    sweep = importlib.import_module(f"sweeps.{name}").SWEEP
+    sweep = importlib.import_module(f"physlayer.sweeps.{name}").SWEEP
     assert main(sweep, "manual", ["--task", "digits", "--fast", "--out", str(tmp_path), *arguments]) == 2
     told = capsys.readouterr()
     assert message in told.err and told.err.count("\n") == 1
@@ -144,7 +144,7 @@ def test_a_camera_that_cannot_be_built_is_refused_before_the_first_run(name, arg
 
 
 def test_a_sweep_of_its_own_scenes_refuses_other_tasks(tmp_path, capsys):
-    from sweeps import ultrasound_array
+    from physlayer.sweeps import ultrasound_array
 
     assert main(ultrasound_array.SWEEP, "", ["--task", "digits", "--fast", "--out", str(tmp_path)]) == 2
     assert "Expected --task to be ultrasound_field, whose scenes" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from physlayer.tasks.base import get_task
 from torch import nn
 
 from physlayer import BitBudget, BitDepth
@@ -20,7 +21,6 @@ from physlayer.sweep.rebuild import Material, agreement, compared, control_notes
 from physlayer.sweep.report import OF_THE_PROBLEM, SECTIONS, write_report
 from physlayer.sweep.summary import summary_rows
 from physlayer.training import predict
-from tasks.base import get_task
 
 SHAPE, VALUES, SEEDS, NAMES = (3, 16, 16), (1, 4), (0, 1), ("round", "lobed", "long", "<tiny>")
 

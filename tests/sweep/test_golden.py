@@ -1,4 +1,4 @@
-"""What one small sweep wrote at version 1 of the record stays as it was, byte for byte, for as long as the format stands.
+"""What one small sweep wrote at version 1 of the record stays as it was, byte for byte, while the format stands.
 
 The files came from ``python sweeps/bit_depth.py --bits 1,2 --seeds 2 --fast --variants fixed,learned --retrain``.
 """
@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
+from physlayer.sweeps.bit_depth import SWEEP
 
 from physlayer.sweep.cli import chosen_variants
 from physlayer.sweep.grid import Run, make_runs
 from physlayer.sweep.summary import summary_rows, write_summary
-from sweeps.bit_depth import SWEEP
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from physlayer.sweeps import defocus, illumination, microscope
 from torch import nn
 
 from physlayer import camera_cost, noise_draw
 from physlayer.illumination import led_stack
 from physlayer.pupil import defocus_waves, pupil_grid, zernike
 from physlayer.sweep.grid import Point
-from sweeps import defocus, illumination, microscope
 
 
 def point(value, shape=(1, 32, 32), seed=0):

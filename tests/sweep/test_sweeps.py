@@ -5,9 +5,7 @@ import re
 
 import numpy as np
 import pytest
-
-from physlayer.sweep import main
-from sweeps import (
+from physlayer.sweeps import (
     blur,
     cameras,
     color_filters,
@@ -26,6 +24,8 @@ from sweeps import (
     sensor_placement,
     shift_variant_blur,
 )
+
+from physlayer.sweep import main
 
 SAMPLES = {
     resolution: 3 * 8 * 8,

@@ -4,12 +4,12 @@ import importlib
 
 import pytest
 import torch
+from physlayer.sweeps import ultrasound_array
+from physlayer.tasks.ultrasound.phantom import make_phantom
 from torch import nn
 
 from physlayer.sweep import main
 from physlayer.sweep.grid import Point
-from sweeps import ultrasound_array
-from tasks.ultrasound.phantom import make_phantom
 
 SWEPT = [variant.name for variant in ultrasound_array.SWEEP.variants if variant.swept]
 
@@ -56,7 +56,7 @@ def test_finished_images_are_refused():
 
 @pytest.mark.parametrize("script", ["bit_depth", "overview"])
 def test_a_field_is_refused_by_sweeps_of_pictures(script, tmp_path, capsys):
-    module = importlib.import_module(f"sweeps.{script}")
+    module = importlib.import_module(f"physlayer.sweeps.{script}")
     command = ["--task", "ultrasound_field", "--fast", "--out", str(tmp_path)]
     assert main(module.SWEEP, module.__doc__, command) == 2
     assert "Expected --task to have pictures as scenes" in capsys.readouterr().err

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from physlayer.sweeps.bit_depth import SWEEP
+from physlayer.tasks.base import Options, get_task
 from PIL import Image
 
 from physlayer.sweep import main
-from sweeps.bit_depth import SWEEP
-from tasks.base import Options, get_task
 
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
 

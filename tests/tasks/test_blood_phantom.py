@@ -4,8 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
-
-from tasks.blood_cells.phantom import (
+from physlayer.tasks.blood_cells.phantom import (
     FULL_WELL_ELECTRONS,
     Phantom,
     draw_slide,
@@ -13,8 +12,8 @@ from tasks.blood_cells.phantom import (
     make_phantom,
     pixel_response,
 )
-from tasks.blood_cells.phantom_cells import CLASS_NAMES, EOSINOPHIL, LYMPHOCYTE, MONOCYTE, NEUTROPHIL
-from tasks.blood_cells.phantom_shapes import AXIS_UM, FINE, PITCH_UM, band_noise, blob, bridge, specks
+from physlayer.tasks.blood_cells.phantom_cells import CLASS_NAMES, EOSINOPHIL, LYMPHOCYTE, MONOCYTE, NEUTROPHIL
+from physlayer.tasks.blood_cells.phantom_shapes import AXIS_UM, FINE, PITCH_UM, band_noise, blob, bridge, specks
 
 GOLDEN = "b55b52ef9a8193228ad62617bb2c3f27f2db817618dac69700a42ba83e0f0d0d"
 

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from physlayer.tasks.base import Options, get_task
+from physlayer.tasks.digits_128 import DEGREES, SHIFT, ZOOM, balanced_draw, turn_shift_zoom
 
 from physlayer.training import fit, predict
-from tasks.base import Options, get_task
-from tasks.digits_128 import DEGREES, SHIFT, ZOOM, balanced_draw, turn_shift_zoom
 
 torch.set_num_threads(1)
 

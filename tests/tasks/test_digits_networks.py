@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from physlayer.tasks.base import Options, get_task
+from physlayer.tasks.digits.networks import NETWORKS, CourseNetwork
+from physlayer.tasks.digits.numpy_forward import batch_norm, convolve, max_pool, numpy_forward
+from physlayer.tasks.networks import NETWORKS as SHARED
+from physlayer.tasks.networks import Perceptron
 from torch import nn
 from torch.nn import functional as F
-
-from tasks.base import Options, get_task
-from tasks.digits.networks import NETWORKS, CourseNetwork
-from tasks.digits.numpy_forward import batch_norm, convolve, max_pool, numpy_forward
-from tasks.networks import NETWORKS as SHARED
-from tasks.networks import Perceptron
 
 torch.set_num_threads(1)
 

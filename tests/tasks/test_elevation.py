@@ -5,10 +5,9 @@ import hashlib
 import numpy as np
 import pytest
 import torch
-
-from tasks.elevation.loaders import data_share, load_hdf5
-from tasks.elevation.phantom import detrend, draw_terrain, heat_flow, make_phantom
-from tasks.elevation.scale import CLASS_NAMES, EDGES, heat_flow_classes, normalise_elevation
+from physlayer.tasks.elevation.loaders import data_share, load_hdf5
+from physlayer.tasks.elevation.phantom import detrend, draw_terrain, heat_flow, make_phantom
+from physlayer.tasks.elevation.scale import CLASS_NAMES, EDGES, heat_flow_classes, normalise_elevation
 
 GOLDEN = "53cb47daccadd13f1f094d094e782ccf513e3a0423d930c0205308689276be46"
 

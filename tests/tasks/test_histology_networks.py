@@ -2,9 +2,8 @@
 
 import pytest
 import torch
+from physlayer.tasks.histology.networks import NETWORKS, build_network
 from torch.nn import functional as F
-
-from tasks.histology.networks import NETWORKS, build_network
 
 torch.set_num_threads(1)
 

@@ -5,12 +5,21 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+from physlayer.tasks.histology.glands import FIELD, draw_gland, draw_glands
+from physlayer.tasks.histology.phantom import make_phantom, pixel_area
+from physlayer.tasks.histology.tissue import (
+    Field,
+    Slide,
+    band_noise,
+    draw_slide,
+    expose,
+    nuclei,
+    pixel_response,
+    scatter,
+)
 from scipy.ndimage import gaussian_filter, label
 
 from physlayer.stains import light_through, optical_density, stain_vectors, unmix_density
-from tasks.histology.glands import FIELD, draw_gland, draw_glands
-from tasks.histology.phantom import make_phantom, pixel_area
-from tasks.histology.tissue import Field, Slide, band_noise, draw_slide, expose, nuclei, pixel_response, scatter
 
 GOLDEN = "bfcc9ab186a61d7ae56050a1df39bb376dd2822e366a033cbe6e0a35a4248861"
 

@@ -6,9 +6,8 @@ import gzip
 import numpy as np
 import pytest
 import torch
+from physlayer.tasks.lymph_nodes.loaders import load_image_folder, load_patch_camelyon
 from PIL import Image
-
-from tasks.lymph_nodes.loaders import load_image_folder, load_patch_camelyon
 
 HEIGHT, WIDTH = 5, 7  # not square: a transposed image would show
 COUNTS = {"train": 9, "valid": 4, "test": 5}
@@ -80,7 +79,7 @@ def test_a_limit_draws_patches_with_their_own_labels_and_slides(camelyon, arrays
 
 
 def test_rows_are_read_right_across_blocks(camelyon, arrays, monkeypatch):
-    monkeypatch.setattr("tasks.hdf5.BLOCK", 2)
+    monkeypatch.setattr("physlayer.tasks.hdf5.BLOCK", 2)
     train = load_patch_camelyon(camelyon, limit=5)[0]["train"]
     numbers = [int(group.removeprefix("train-")) for group in train.groups]
     assert np.array_equal(train.images.permute(0, 2, 3, 1), arrays["train"][0][numbers])

@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-
-from tasks.augmentation import lamp, mirror, quarter_turn, small_turn, white_noise
-from tasks.base import Options, get_task, task_names
+from physlayer.tasks.augmentation import lamp, mirror, quarter_turn, small_turn, white_noise
+from physlayer.tasks.base import Options, get_task, task_names
 
 KINDS = {
     "histology": "segmentation",

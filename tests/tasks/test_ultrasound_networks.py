@@ -2,9 +2,8 @@
 
 import pytest
 import torch
+from physlayer.tasks.ultrasound.networks import NETWORKS, BranchedNetwork, NetworkInNetwork
 from torch import nn
-
-from tasks.ultrasound.networks import NETWORKS, BranchedNetwork, NetworkInNetwork
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -6,9 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-
-from physlayer import Envelope, reading_shape
-from tasks.ultrasound.phantom import (
+from physlayer.tasks.ultrasound.phantom import (
     REFERENCE,
     make_phantom,
     ocular_array,
@@ -17,7 +15,7 @@ from tasks.ultrasound.phantom import (
     scatter,
     tissue_gain,
 )
-from tasks.ultrasound.phantom_eye import (
+from physlayer.tasks.ultrasound.phantom_eye import (
     FIELD_MM,
     FINE,
     Globe,
@@ -26,6 +24,8 @@ from tasks.ultrasound.phantom_eye import (
     draw_patient,
     echo_strength,
 )
+
+from physlayer import Envelope, reading_shape
 
 GOLDEN = "b6f2261a292a67586db164b9aeb0b52aa528b73577e45bbd0efcfef5e073168e"
 PLAIN = Patient(24.2, 23.5, 1.0, 0.0, 0.0)
