@@ -1,21 +1,22 @@
 """physlayer: differentiable physical layers in front of a network, and sweeps that say what they buy."""
 
-from physlayer.audit import MovementAudit, audit_gradients, parameter_groups
-from physlayer.base import PhysicalLayer
 from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth, effective_bits
 from physlayer.blur import Blur
 from physlayer.blur_field import GaussianBlurMap, ShiftVariantBlur
-from physlayer.budget import allocate
-from physlayer.camera import camera_cost, export_camera, physical_layers, reading_shape
 from physlayer.camera_array import CameraArray, lattice_shifts
 from physlayer.channel_selection import ChannelSelection
-from physlayer.choose import choose
 from physlayer.choosing import ChoosingLayer
 from physlayer.coherent import CoherentImaging
 from physlayer.color_filter_array import ColorFilterArray, annealed_sharpness
 from physlayer.color_weights import ColorWeights
+from physlayer.core.allocation import allocate
+from physlayer.core.audit import MovementAudit, audit_gradients, parameter_groups
+from physlayer.core.camera import camera_cost, export_camera, physical_layers, reading_shape
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.randomness import noise_draw, seed_noise
+from physlayer.core.subset import choose
 from physlayer.envelope import Envelope, LogCompression
 from physlayer.fourier import FourierSampling
 from physlayer.hdr import ExposureBracket, ExposureMosaic
@@ -24,7 +25,6 @@ from physlayer.incoherent import IncoherentImaging
 from physlayer.learned_step import LearnedStep
 from physlayer.local_lmmse import local_least_squares, local_lmmse
 from physlayer.locally_connected import LocallyConnected2d
-from physlayer.noise import noise_draw, seed_noise
 from physlayer.pixel_layout import PixelLayout
 from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.placement import SensorPlacement

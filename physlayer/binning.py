@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.areas import collect_area
-from physlayer.base import PhysicalLayer
-from physlayer.checks import plain_number
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import plain_number
 
 __all__ = ["PixelBinning", "check_reading", "pixel_edges", "pixel_mtf", "pixels_along"]
 

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.budget import allocate_through
-from physlayer.checks import plain_number
 from physlayer.converter import Converter
+from physlayer.core.allocation import allocate_through
+from physlayer.core.validation import plain_number
 from physlayer.quantize import BlockSum, Grid, blocks, quantize
 
 __all__ = ["BitBudget", "quantize_bits"]
@@ -73,7 +73,7 @@ class BitBudget(Converter):
     :math:`b \in \{0, 1, \dots, b_\mathrm{max}\}` is whole in ``train()`` and ``eval()`` alike, and its mean is
     never above :math:`\bar b`. A pixel of 0 bits reads 0 whatever the light. The learned map holds demands
     :math:`\theta` in bits; gradients reach it through :func:`quantize_bits` and
-    :func:`physlayer.budget.allocate_through`. All channels of a pixel share its bits unless the map has C channels.
+    :func:`.allocate_through`. All channels of a pixel share its bits unless the map has C channels.
 
     Args:
         bits: demand per pixel, ``(H, W)``, ``(1, H, W)`` or ``(C, H, W)``, in bits; ``nn.Parameter`` to learn it.

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import plain_number
 from physlayer.convolution import BORDERS, convolve
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import plain_number
 
 __all__ = ["Blur", "disc_kernel", "gaussian_kernel"]
 
@@ -79,7 +79,7 @@ class Blur(PhysicalLayer):
         disc_pixels: :math:`R` of a disc, pixels: as σ; learned between 0 and ``radius``.
         kernel: :math:`h`, ``(2 r + 1, 2 s + 1)`` or ``(C, 2 r + 1, 2 s + 1)``, non-negative, divided by its sum;
             ``nn.Parameter`` learns the logarithm of every value or, where the start has zeros as the identity does,
-            every value by its magnitude (:class:`physlayer.bounds.Magnitude`). The attribute ``kernel`` stays as it
+            every value by its magnitude (:class:`.Magnitude`). The attribute ``kernel`` stays as it
             was given or learned, only its ratios matter; :meth:`point_spread` is the kernel of sum 1.
         radius: reach of a Gaussian or disc, pixels; ``None`` for :math:`4\sigma` or :math:`R + 1`, or twice as much and
             8 pixels at least where it is learned and may grow. It does not follow the width.

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.base import PhysicalLayer
 from physlayer.blur import TRUNCATE, gaussian_kernel
-from physlayer.checks import plain_number
 from physlayer.convolution import BORDERS, bordered
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import plain_number
 from physlayer.shift_variant import gather, scatter
 
 __all__ = ["GaussianBlurMap", "ShiftVariantBlur", "from_nodes", "node_weights"]

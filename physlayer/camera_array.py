@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.areas import collect_area
-from physlayer.base import PhysicalLayer
 from physlayer.binning import check_reading, pixel_edges, pixels_along
-from physlayer.checks import plain_number
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import plain_number
 
 __all__ = ["CameraArray", "lattice_shifts"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import plain_number
-from physlayer.choose import choose
-from physlayer.noise import Noise
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.randomness import Noise
+from physlayer.core.subset import choose
+from physlayer.core.validation import plain_number
 
 __all__ = ["ChoosingLayer"]
 
@@ -22,7 +22,7 @@ class ChoosingLayer(PhysicalLayer):
     A subclass calls :meth:`register_choice` once, looks at what it reads through :meth:`masks`, and has the budget, the
     export and the settings for nothing. In ``train()`` the Gumbel noise :math:`g` of learned logits is fresh for every
     image, so that the network meets many masks; in ``eval()`` there is none. Surrogate gradient:
-    :func:`physlayer.choose.choose`.
+    :func:`physlayer.core.subset.choose`.
 
     Example:
         >>> class Shutters(ChoosingLayer):

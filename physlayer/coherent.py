@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import LIMIT, Accepts, plain_number
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import LIMIT, Accepts, plain_number
 from physlayer.light import intensity
 from physlayer.sensor import saturate
 

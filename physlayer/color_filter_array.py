@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import Accepts, plain_number
-from physlayer.choose import choose
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.randomness import Noise
+from physlayer.core.subset import choose
+from physlayer.core.validation import Accepts, plain_number
 from physlayer.mosaic import PLACES, demosaick, filter_planes, mosaic, pack_phases
-from physlayer.noise import Noise
 from physlayer.patterns import filter_transmissions, pattern_rows, tile_from_rows
 
 __all__ = ["ColorFilterArray", "annealed_sharpness"]
@@ -47,7 +47,7 @@ class ColorFilterArray(PhysicalLayer):
     three times as much as red, green or blue. ``Exposure(3.0)`` behind exposes a Bayer sensor to its full scale.
 
     **Learning.** Surrogate with ``relaxation="straight_through"``: one filter in ``train()`` too, backward
-    :func:`physlayer.choose.choose` with k = 1 at each place. With ``"softmax"`` (Chakrabarti) the forward pass of
+    :func:`physlayer.core.subset.choose` with k = 1 at each place. With ``"softmax"`` (Chakrabarti) the forward pass of
     ``train()`` mixes the filters, :math:`M = \mathrm{softmax}(\alpha \phi)`; raise :math:`\alpha` by
     ``cfa.set_sharpness(annealed_sharpness(step, steps))`` and judge in ``eval()``, which has one filter always.
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
+from physlayer.core.layer import PhysicalLayer
 
 __all__ = ["ColorWeights"]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from physlayer.noise import noise_draw
+from physlayer.core.randomness import noise_draw
 from physlayer.registry import LayerCase
 
 __all__ = ["CHECKS", "ContractError", "check_layer"]

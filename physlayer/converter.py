@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import check_images, plain_number
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import check_images, plain_number
 from physlayer.quantize import Grid, codes_of, quantize
 
 __all__ = ["Converter"]

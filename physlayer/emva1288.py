@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from physlayer.noise import noise_draw
+from physlayer.core.randomness import noise_draw
 from physlayer.sensor import Sensor
 
 __all__ = ["CameraData", "emva1288"]

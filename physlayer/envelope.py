@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import Accepts
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import Accepts
 from physlayer.transducer import PARTS, field_of
 
 __all__ = ["Envelope", "LogCompression", "log_compress", "power_envelope"]

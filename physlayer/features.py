@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from physlayer.noise import noise_draw
+from physlayer.core.randomness import noise_draw
 
 __all__ = ["feature_map", "features_of"]
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import Accepts
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import Accepts
 from physlayer.sensor import Sensor
 
 __all__ = ["ExposureBracket", "ExposureMosaic", "dynamic_range_db", "merge_exposures"]

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from physlayer.checks import plain_number
 from physlayer.convolution import BORDERS, convolve
-from physlayer.noise import Noise
+from physlayer.core.randomness import Noise
+from physlayer.core.validation import plain_number
 from physlayer.pupil_layer import PupilLayer
 
 __all__ = ["IncoherentImaging"]

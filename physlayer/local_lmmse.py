@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from physlayer.checks import plain_number
+from physlayer.core.validation import plain_number
 from physlayer.locally_connected import window_size
 
 __all__ = ["local_least_squares", "local_lmmse"]

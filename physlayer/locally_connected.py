@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.checks import Accepts, check_images, plain_number
+from physlayer.core.validation import Accepts, check_images, plain_number
 
 __all__ = ["LocallyConnected2d", "locally_connected", "noise_gain", "window_size"]
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.areas import collect, collect_area
-from physlayer.base import PhysicalLayer
 from physlayer.binning import check_reading
+from physlayer.core.layer import PhysicalLayer
 
 __all__ = ["PixelLayout", "layout_edges"]
 

@@ -11,9 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import LIMIT, Accepts, plain_number
-from physlayer.noise import Noise, photon_counts
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.randomness import Noise, photon_counts
+from physlayer.core.validation import LIMIT, Accepts, plain_number
 
 __all__ = ["GaussianNoise", "PhotonNoise", "SaltPepper", "SpeckleNoise", "salt_and_pepper"]
 
@@ -74,7 +74,7 @@ class PhotonNoise(_PixelNoise):
 
     .. math:: y = \frac{n}{N}, \qquad n \sim \mathrm{Poisson}(N x), \qquad E\,y = x, \quad \mathrm{Var}\,y = \frac{x}{N}
 
-    Surrogate: :func:`physlayer.noise.photon_counts` through the draw, exact for readers up to second order. Not cut at
+    Surrogate: :func:`.photon_counts` through the draw, exact for readers up to second order. Not cut at
     1; beyond 16 full scales, where the next layer takes readings for codes, it saturates (one count in 40,000 at
     0.25 photons, none above 1).
 
@@ -130,7 +130,7 @@ class SpeckleNoise(_PixelNoise):
     Polarised, fully developed speckle has contrast :math:`C = 1`: negative exponential intensity. The sum over M
     independent patterns (wavelengths, polarisations, a pixel of M speckles) has :math:`C = 1/\sqrt{M}`. The gradient is
     pathwise: :math:`\partial y/\partial x = s`, and the implicit derivative of :math:`s` with respect to C
-    (:meth:`physlayer.noise.Noise.gamma`). Not cut at 1; beyond 16 full scales (one white pixel in nine million at
+    (:meth:`.gamma`). Not cut at 1; beyond 16 full scales (one white pixel in nine million at
     contrast 1) it saturates.
 
     Args:

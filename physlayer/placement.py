@@ -21,7 +21,7 @@ class SensorPlacement(ChoosingLayer):
     there is none: exactly ``keep`` pixels, the same for all images and channels, and nothing of the others leaks.
     With :math:`r` the mean scene, 0 is the best guess of a pixel that is not read; with 0 it looks like a black one,
     and few places are harder to learn.
-    Surrogate gradient: :func:`physlayer.choose.choose`.
+    Surrogate gradient: :func:`physlayer.core.subset.choose`.
 
     Args:
         logits: :math:`\phi`, ``(H, W)``, unit 1; ``nn.Parameter`` to learn the places, a plain 0/1 map with ``keep``

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from physlayer.base import PhysicalLayer
 from physlayer.binning import check_reading
 from physlayer.cells import cell_areas, cell_shares, collect_cells, power_distance, spread_cells
-from physlayer.checks import plain_number
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import plain_number
 from physlayer.sites import reseed_sites
 
 __all__ = ["PowerLayout"]

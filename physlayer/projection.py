@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.checks import plain_number
 from physlayer.choosing import ChoosingLayer
+from physlayer.core.validation import plain_number
 
 __all__ = ["ProjectionSampling", "backproject", "project", "ram_lak"]
 
@@ -104,7 +104,7 @@ class ProjectionSampling(ChoosingLayer):
         p_v = m_v w_v\, R_{\theta_v} x, \qquad
         y = \frac{\pi}{\sum_v m_v} \sum_v R^{\mathsf T}_{\theta_v} F^{-1}\{g(\omega)\, |\omega|\, F p_v\}
 
-    with whole :math:`m_v`, exactly ``keep`` of them 1 (:func:`physlayer.choose.choose`); :math:`w` and the gain
+    with whole :math:`m_v`, exactly ``keep`` of them 1 (:func:`physlayer.core.subset.choose`); :math:`w` and the gain
     :math:`g` of the ramp filter are positive.
 
     Args:

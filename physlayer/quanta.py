@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import Accepts, check_images, plain_number
-from physlayer.noise import Noise
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.randomness import Noise
+from physlayer.core.validation import Accepts, check_images, plain_number
 from physlayer.sensor import warn_if_saturated
 
 __all__ = ["QuantaSensor", "bit_density", "exposure_estimate"]

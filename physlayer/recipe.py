@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from physlayer.checks import plain_number
+from physlayer.core.validation import plain_number
 
 __all__ = ["Recipe"]
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from physlayer.base import PhysicalLayer
 from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
@@ -19,6 +18,7 @@ from physlayer.channel_selection import ChannelSelection
 from physlayer.coherent import CoherentImaging
 from physlayer.color_filter_array import ColorFilterArray
 from physlayer.color_weights import ColorWeights
+from physlayer.core.layer import PhysicalLayer
 from physlayer.envelope import Envelope, LogCompression
 from physlayer.fluorophores import emission_spectra, wavelength_axis
 from physlayer.fourier import FourierSampling, centre

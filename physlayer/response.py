@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import plain_number
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import plain_number
 
 __all__ = ["Response", "power_response"]
 

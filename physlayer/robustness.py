@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
+from physlayer.core.layer import PhysicalLayer
 from physlayer.data import TaskData
 from physlayer.levels import Level, crossed, make_levels
 from physlayer.robustness_result import RobustnessGrid

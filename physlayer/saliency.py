@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from physlayer.checks import check_images
+from physlayer.core.validation import check_images
 from physlayer.saliency_parts import (
     GuidedReLU,
     convolution,

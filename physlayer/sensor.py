@@ -9,10 +9,10 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
 from physlayer.bit_depth import check_bits
-from physlayer.checks import Accepts, check_images, plain_number
-from physlayer.noise import Noise, photon_counts
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.randomness import Noise, photon_counts
+from physlayer.core.validation import Accepts, check_images, plain_number
 from physlayer.quantize import codes_of, midtread, quantize
 
 __all__ = ["SENSORS", "Sensor", "fitted_gain", "photons_at_full_well", "saturate", "warn_if_saturated"]
@@ -119,9 +119,9 @@ class Sensor(PhysicalLayer):
     reading is ``code / (2^b - 1)``; without ``bits`` it is :math:`e / N_\mathrm{fw}`, for a converter that follows.
     All quantities may be learned (``nn.Parameter``), as one number or, where light meets them, as a map.
 
-    Surrogates: :func:`physlayer.noise.photon_counts` through the Poisson draw, :func:`saturate` at full well,
+    Surrogates: :func:`physlayer.core.randomness.photon_counts` through the Poisson draw, :func:`saturate` at full well,
     straight-through at the converter; forward is always the hardware. Noise is fresh in ``train()`` and fixed per image
-    in ``eval()`` (:mod:`physlayer.noise`).
+    in ``eval()`` (:mod:`physlayer.core.randomness`).
 
     Args:
         bits: :math:`b`, 1…16, or ``None`` for the analogue signal.
@@ -143,7 +143,7 @@ class Sensor(PhysicalLayer):
         ValueError: for negative light, or a quantity outside its range.
 
     References:
-        EMVA Standard 1288, Release 4.0 Linear, 2021; Poisson gradient: see :func:`physlayer.noise.photon_counts`.
+        EMVA Standard 1288, Release 4.0 Linear, 2021; Poisson gradient: see :func:`.photon_counts`.
 
     Example:
         >>> camera = Sensor(12, **SENSORS["imx174"], exposure_photons=nn.Parameter(torch.tensor(20000.0)))

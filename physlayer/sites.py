@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from physlayer.cells import power_distance
-from physlayer.checks import plain_number
+from physlayer.core.validation import plain_number
 
 __all__ = ["grid_sites", "log_polar_sites", "random_sites", "reseed_sites"]
 

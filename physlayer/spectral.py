@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import Accepts
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import Accepts
 from physlayer.fluorophores import cell_borders, gaussian_curve, trapezoid_weights, wavelength_axis
 
 __all__ = ["SpectralFilters", "band_curves"]

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
 from physlayer.bit_depth import check_bits
-from physlayer.checks import check_images, plain_number
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import check_images, plain_number
 
 __all__ = ["SoftStaircase", "soft_staircase"]
 

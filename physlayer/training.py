@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from physlayer.audit import MovementAudit, audit_gradients, parameter_groups
-from physlayer.camera import physical_layers
+from physlayer.core.audit import MovementAudit, audit_gradients, parameter_groups
+from physlayer.core.camera import physical_layers
+from physlayer.core.randomness import noise_draw, seed_noise
 from physlayer.data import ImageSet
 from physlayer.light import linear_to_srgb
-from physlayer.noise import noise_draw, seed_noise
 from physlayer.problems import Classification, Problem
 from physlayer.recipe import Recipe
 from physlayer.splits import epoch_order
@@ -247,7 +247,7 @@ def predict(
         device: where to compute; ``None`` for where the model is.
         views: test-time augmentation: axes to flip the scene along, one tuple per view; logits are averaged.
             ``((), (2,), (3,), (2, 3))`` averages the four mirror images.
-        draw: number of the exposure, of which noisy hardware gives another reading each (:mod:`physlayer.noise`).
+        draw: number of the exposure, of which noisy hardware gives another reading each (:mod:`.randomness`).
 
     Example:
         >>> import numpy as np

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from physlayer.base import PhysicalLayer
-from physlayer.checks import plain_number
-from physlayer.maps import full_size
+from physlayer.core.broadcast import full_size
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import plain_number
 from physlayer.response import power_response
 from physlayer.sensor import saturate, warn_if_saturated
 

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from physlayer import GaussianBlurMap, LocallyConnected2d, Sensor, local_lmmse
 from physlayer.blur import TRUNCATE
-from physlayer.noise import noise_draw
+from physlayer.core.randomness import noise_draw
 from physlayer.sensor import HEADROOM, fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 from physlayer.training import DRAWS

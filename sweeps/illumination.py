@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import CoherentImaging, ColorWeights, LedIllumination, Sensor
-from physlayer.base import PhysicalLayer
+from physlayer.core.layer import PhysicalLayer
 from physlayer.illumination import led_grid
 from physlayer.light import intensity
 from physlayer.sensor import fitted_gain, photons_at_full_well

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from physlayer import LocallyConnected2d, contract, local_least_squares, local_lmmse, physical_layers
-from physlayer.audit import parameter_groups
+from physlayer.core.audit import parameter_groups
 from physlayer.locally_connected import locally_connected, noise_gain
 from physlayer.registry import LayerCase
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from physlayer import ProjectionSampling, SensorPlacement, choose, seed_noise
-from physlayer.choose import inclusion
+from physlayer.core.randomness import Noise
+from physlayer.core.subset import inclusion
 from physlayer.fourier import FourierSampling, centre
-from physlayer.noise import Noise
 
 PHI = torch.tensor([0.0, 1.0, 2.0, -1.0])
 

@@ -9,7 +9,7 @@ from scipy import stats
 from torch import nn
 
 from physlayer import BitDepth, QuantaSensor, bit_density, exposure_estimate, noise_draw, seed_noise
-from physlayer.noise import Noise
+from physlayer.core.randomness import Noise
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from physlayer import SENSORS, BitDepth, Exposure, Sensor, SensorPlacement, fitted_gain, noise_draw, seed_noise
+from physlayer.core.randomness import Noise, photon_counts
 from physlayer.emva1288 import emva1288
-from physlayer.noise import Noise, photon_counts
 from physlayer.sensor import saturate
 
 

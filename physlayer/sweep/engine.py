@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from physlayer.camera import export_camera
+from physlayer.core.camera import export_camera
 from physlayer.data import TaskData
 from physlayer.sweep.assemble import assemble, camera_of, chosen_candidate, point_of, scenes_of
 from physlayer.sweep.grid import Run, Sweep, Variant

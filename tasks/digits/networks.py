@@ -9,7 +9,7 @@ from physlayer.tasks.networks import NETWORKS as SHARED
 from physlayer.tasks.networks import Perceptron
 from torch import Tensor, nn
 
-from physlayer.checks import plain_number
+from physlayer.core.validation import plain_number
 
 __all__ = ["NETWORKS", "CourseNetwork", "build_network"]
 

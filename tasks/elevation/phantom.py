@@ -18,7 +18,7 @@ from numpy.random import Generator
 from physlayer.tasks.elevation.scale import heat_flow_classes
 from torch import Tensor
 
-from physlayer.checks import plain_number
+from physlayer.core.validation import plain_number
 
 __all__ = ["ElevationPhantom", "draw_terrain", "heat_flow", "make_phantom"]
 

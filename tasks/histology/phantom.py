@@ -18,7 +18,7 @@ from physlayer.tasks.histology.glands import FIELD, draw_glands
 from physlayer.tasks.histology.tissue import draw_slide, expose
 from torch import Tensor
 
-from physlayer.checks import plain_number
+from physlayer.core.validation import plain_number
 
 __all__ = ["HistologyPhantom", "make_phantom", "pixel_area"]
 

@@ -18,7 +18,7 @@ from numpy.random import Generator
 from physlayer.tasks.histology.tissue import Field, band_noise, draw_slide, expose, nuclei, scatter
 from torch import Tensor
 
-from physlayer.checks import plain_number
+from physlayer.core.validation import plain_number
 
 __all__ = ["CLASS_NAMES", "FIELD", "LymphNodePhantom", "draw_node", "make_phantom"]
 

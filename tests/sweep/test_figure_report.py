@@ -9,7 +9,7 @@ from physlayer.tasks.base import get_task
 from torch import nn
 
 from physlayer import BitBudget, BitDepth
-from physlayer.camera import export_camera
+from physlayer.core.camera import export_camera
 from physlayer.data import ImageSet, TaskData
 from physlayer.metrics import classification_metrics
 from physlayer.sweep import Sweep, Variant, engine

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from physlayer.camera import physical_layers
+from physlayer.core.camera import physical_layers
 
 __all__ = ["Movement", "MovementAudit", "audit_gradients", "parameter_groups"]
 

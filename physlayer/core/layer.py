@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from physlayer.bounds import Interval, Logarithmic, Magnitude
-from physlayer.checks import IMAGES, check_images
-from physlayer.maps import full_size
+from physlayer.core.broadcast import full_size
+from physlayer.core.parametrizations import Interval, Logarithmic, Magnitude
+from physlayer.core.validation import IMAGES, check_images
 
 __all__ = ["PhysicalLayer", "Quantity"]
 
@@ -166,7 +166,7 @@ class PhysicalLayer(nn.Module):
         return self._parameters[name]
 
     def sized(self, name: str, x_shape: tuple[int, ...], size: tuple[int, int] | None = None) -> Tensor:
-        """A quantity in a shape that broadcasts over images of ``x_shape``, see :func:`physlayer.maps.full_size`."""
+        """A quantity in a shape that broadcasts over images of ``x_shape``, see :func:`.full_size`."""
         return full_size(getattr(self, name), x_shape, name, size)
 
     def physical(self) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 r"""Choose k of N: exactly k ones forward, a relaxed choice backward.
 
 The one rule behind every choice of hardware: pixels that are read, k-space lines, ultrasound elements, filters of a
-mosaic (k = 1 over the library), views of a scanner. Shares above one (bits per pixel) are :mod:`physlayer.budget`'s.
+mosaic (k = 1 over the library), views of a scanner. Shares above one (bits per pixel) are :mod:`.allocation`'s.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from physlayer.budget import GOLDEN
+from physlayer.core.allocation import GOLDEN
 
 __all__ = ["choose", "inclusion"]
 

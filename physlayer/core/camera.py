@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from physlayer.base import PhysicalLayer
+from physlayer.core.layer import PhysicalLayer
 
 __all__ = ["camera_cost", "export_camera", "physical_layers", "reading_shape"]
 

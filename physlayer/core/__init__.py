@@ -1,0 +1,1 @@
+"""What every layer stands on: the base class, bounds, checks, randomness, budgets, and the camera as a whole."""
