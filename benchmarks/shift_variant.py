@@ -5,7 +5,7 @@
 
 References, each the sum of eight blurs with a product before or behind each: "plain", an FFT convolution as one writes
 it (``rfft2`` of the padded image, product, ``irfft2``, differentiated by PyTorch); "fast size", the same with the image
-padded to a size whose transform is fast; and ``physlayer.convolution.convolve``. Rounds are interleaved and the medians
+padded to a size whose transform is fast; and ``physlayer.optics.convolution.convolve``. Rounds are interleaved and the medians
 compared, once with everything learned and once with the blur fixed. The peak of the memory is that of one forward and
 backward pass with everything learned, in a process of its own, without the images.
 """
@@ -21,8 +21,8 @@ import torch
 from peak import children, grown
 from torch import Tensor
 
-from physlayer.convolution import bordered, convolve, fast_length
-from physlayer.shift_variant import gather, scatter
+from physlayer.optics.convolution import bordered, convolve, fast_length
+from physlayer.optics.shift_variant_convolution import gather, scatter
 
 
 def plain_blur(x: Tensor, kernel: Tensor, *, fast: bool = False) -> Tensor:

@@ -3,12 +3,9 @@
 from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth, effective_bits
-from physlayer.blur import Blur
-from physlayer.blur_field import GaussianBlurMap, ShiftVariantBlur
 from physlayer.camera_array import CameraArray, lattice_shifts
 from physlayer.channel_selection import ChannelSelection
 from physlayer.choosing import ChoosingLayer
-from physlayer.coherent import CoherentImaging
 from physlayer.color_filter_array import ColorFilterArray, annealed_sharpness
 from physlayer.color_weights import ColorWeights
 from physlayer.core.allocation import allocate
@@ -20,11 +17,14 @@ from physlayer.core.subset import choose
 from physlayer.envelope import Envelope, LogCompression
 from physlayer.fourier import FourierSampling
 from physlayer.hdr import ExposureBracket, ExposureMosaic
-from physlayer.illumination import LedIllumination
-from physlayer.incoherent import IncoherentImaging
 from physlayer.learned_step import LearnedStep
 from physlayer.local_lmmse import local_least_squares, local_lmmse
 from physlayer.locally_connected import LocallyConnected2d
+from physlayer.optics.blur import Blur
+from physlayer.optics.coherent import CoherentImaging
+from physlayer.optics.illumination import LedIllumination
+from physlayer.optics.incoherent import IncoherentImaging
+from physlayer.optics.shift_variant_blur import GaussianBlurMap, ShiftVariantBlur
 from physlayer.pixel_layout import PixelLayout
 from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.placement import SensorPlacement

@@ -11,11 +11,8 @@ from torch import nn
 from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
-from physlayer.blur import Blur
-from physlayer.blur_field import GaussianBlurMap, ShiftVariantBlur
 from physlayer.camera_array import CameraArray
 from physlayer.channel_selection import ChannelSelection
-from physlayer.coherent import CoherentImaging
 from physlayer.color_filter_array import ColorFilterArray
 from physlayer.color_weights import ColorWeights
 from physlayer.core.layer import PhysicalLayer
@@ -23,16 +20,19 @@ from physlayer.envelope import Envelope, LogCompression
 from physlayer.fluorophores import emission_spectra, wavelength_axis
 from physlayer.fourier import FourierSampling, centre
 from physlayer.hdr import ExposureBracket, ExposureMosaic
-from physlayer.illumination import LedIllumination
-from physlayer.incoherent import IncoherentImaging
 from physlayer.learned_step import LearnedStep
+from physlayer.optics.blur import Blur
+from physlayer.optics.coherent import CoherentImaging
+from physlayer.optics.illumination import LedIllumination
+from physlayer.optics.incoherent import IncoherentImaging
+from physlayer.optics.pupil import OBJECTIVES, zernike_start
+from physlayer.optics.shift_variant_blur import GaussianBlurMap, ShiftVariantBlur
 from physlayer.patterns import filter_transmissions
 from physlayer.pixel_layout import PixelLayout
 from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.placement import SensorPlacement
 from physlayer.power_layout import PowerLayout
 from physlayer.projection import ProjectionSampling
-from physlayer.pupil import OBJECTIVES, zernike_start
 from physlayer.quanta import QuantaSensor
 from physlayer.response import Response
 from physlayer.sensor import Sensor

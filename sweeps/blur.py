@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import BitDepth, Blur, PixelBinning
-from physlayer.blur import TRUNCATE, gaussian_kernel
+from physlayer.optics.blur import TRUNCATE, gaussian_kernel
 from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 PIXEL = 4  # scene pixels along a side

@@ -30,8 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import GaussianBlurMap, LocallyConnected2d, Sensor, local_lmmse
-from physlayer.blur import TRUNCATE
 from physlayer.core.randomness import noise_draw
+from physlayer.optics.blur import TRUNCATE
 from physlayer.sensor import HEADROOM, fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 from physlayer.training import DRAWS

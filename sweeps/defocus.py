@@ -30,8 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import IncoherentImaging, Sensor
-from physlayer.convolution import fast_length
-from physlayer.pupil import OBJECTIVES, zernike_start
+from physlayer.optics.convolution import fast_length
+from physlayer.optics.pupil import OBJECTIVES, zernike_start
 from physlayer.sensor import fitted_gain
 from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 

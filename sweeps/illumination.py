@@ -32,8 +32,8 @@ from torch import Tensor, nn
 
 from physlayer import CoherentImaging, ColorWeights, LedIllumination, Sensor
 from physlayer.core.layer import PhysicalLayer
-from physlayer.illumination import led_grid
 from physlayer.light import intensity
+from physlayer.optics.illumination import led_grid
 from physlayer.sensor import fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main
 
@@ -50,7 +50,7 @@ GREEN = 1  # channel of colour images that is the thickness
 class LedPictures(PhysicalLayer):
     """The scene, not the camera: pictures of the sample by each LED alone, ``(B, 1, H, W)`` to ``(B, K, H, W)``.
 
-    They are those of :func:`physlayer.illumination.led_stack`. Tilts of whole cycles move the spectrum by whole cells;
+    They are those of :func:`.led_stack`. Tilts of whole cycles move the spectrum by whole cells;
     here the aperture moves the other way instead, so that one spectrum serves all LEDs.
     """
 

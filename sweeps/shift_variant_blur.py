@@ -31,8 +31,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from physlayer import BitDepth, GaussianBlurMap, PixelBinning
-from physlayer.blur import TRUNCATE
-from physlayer.blur_field import from_nodes
+from physlayer.optics.blur import TRUNCATE
+from physlayer.optics.shift_variant_blur import from_nodes
 from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 NODES = 9  # along each axis

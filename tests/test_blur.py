@@ -9,9 +9,9 @@ from scipy.ndimage import convolve, gaussian_filter
 from torch import nn
 
 from physlayer import Blur
-from physlayer.blur import disc_kernel, gaussian_kernel
-from physlayer.convolution import BORDERS
-from physlayer.convolution import convolve as convolved
+from physlayer.optics.blur import disc_kernel, gaussian_kernel
+from physlayer.optics.convolution import BORDERS
+from physlayer.optics.convolution import convolve as convolved
 
 SCIPY = {"reflect": "reflect", "circular": "wrap", "zero": "constant"}
 

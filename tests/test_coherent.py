@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from physlayer import CoherentImaging, GaussianNoise, parameter_groups, seed_noise
-from physlayer.coherent import (
+from physlayer.optics.coherent import (
     aperture_cells,
     coherent_image,
     plane_wave,
@@ -17,7 +17,7 @@ from physlayer.coherent import (
     round_aperture,
     thin_sample,
 )
-from physlayer.pupil import point_spread
+from physlayer.optics.pupil import point_spread
 
 CONVENTIONS = ("waves", "radians")
 

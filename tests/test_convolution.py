@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from physlayer.convolution import BORDERS, bordered, convolve, fast_length
+from physlayer.optics.convolution import BORDERS, bordered, convolve, fast_length
 
 SCIPY = {"reflect": "reflect", "circular": "wrap", "zero": "constant"}
 

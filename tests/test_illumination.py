@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from physlayer import CoherentImaging, GaussianNoise, LedIllumination, camera_cost, parameter_groups
-from physlayer.coherent import plane_wave, thin_sample
-from physlayer.illumination import coherent_sum, led_grid, led_stack, led_tilts
+from physlayer.optics.coherent import plane_wave, thin_sample
+from physlayer.optics.illumination import coherent_sum, led_grid, led_stack, led_tilts
 
 
 def images(*shape, seed=0):

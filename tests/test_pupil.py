@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import j0, j1
 
-from physlayer.pupil import (
+from physlayer.optics.pupil import (
     OBJECTIVES,
     airy_radius_um,
     border_energy,

@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from physlayer import Blur, GaussianBlurMap, ShiftVariantBlur, blur_field
-from physlayer.blur import gaussian_kernel
-from physlayer.blur_field import from_nodes, node_weights
-from physlayer.convolution import BORDERS, convolve
-from physlayer.shift_variant import gather, scatter
+from physlayer import Blur, GaussianBlurMap, ShiftVariantBlur
+from physlayer.optics import shift_variant_blur as blur_field
+from physlayer.optics.blur import gaussian_kernel
+from physlayer.optics.convolution import BORDERS, convolve
+from physlayer.optics.shift_variant_blur import from_nodes, node_weights
+from physlayer.optics.shift_variant_convolution import gather, scatter
 
 MODELS = (scatter, gather)
 PADDING = {"reflect": "symmetric", "circular": "wrap", "zero": "constant"}

@@ -7,8 +7,8 @@ from physlayer.sweeps import defocus, illumination, microscope
 from torch import nn
 
 from physlayer import camera_cost, noise_draw
-from physlayer.illumination import led_stack
-from physlayer.pupil import defocus_waves, pupil_grid, zernike
+from physlayer.optics.illumination import led_stack
+from physlayer.optics.pupil import defocus_waves, pupil_grid, zernike
 from physlayer.sweep.grid import Point
 
 

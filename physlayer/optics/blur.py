@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.convolution import BORDERS, convolve
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import plain_number
+from physlayer.optics.convolution import BORDERS, convolve
 
 __all__ = ["Blur", "disc_kernel", "gaussian_kernel"]
 
@@ -84,7 +84,7 @@ class Blur(PhysicalLayer):
         radius: reach of a Gaussian or disc, pixels; ``None`` for :math:`4\sigma` or :math:`R + 1`, or twice as much and
             8 pixels at least where it is learned and may grow. It does not follow the width.
         border: ``"reflect"``, ``"circular"`` or ``"zero"``. method: ``"direct"``, ``"fft"``, or ``"auto"``. Both as in
-            :func:`physlayer.convolution.convolve`.
+            :func:`physlayer.optics.convolution.convolve`.
 
     Shape:
         ``(B, C, H, W)`` to the same, of any size.

@@ -9,10 +9,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from physlayer.convolution import fast_length
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import plain_number
-from physlayer.pupil import RIM, border_energy, defocus_waves, disc, point_spread, pupil_grid, sample_map, zernike
+from physlayer.optics.convolution import fast_length
+from physlayer.optics.pupil import (
+    RIM,
+    border_energy,
+    defocus_waves,
+    disc,
+    point_spread,
+    pupil_grid,
+    sample_map,
+    zernike,
+)
 
 __all__ = ["PupilLayer"]
 

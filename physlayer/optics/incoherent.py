@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from physlayer.convolution import BORDERS, convolve
 from physlayer.core.randomness import Noise
 from physlayer.core.validation import plain_number
-from physlayer.pupil_layer import PupilLayer
+from physlayer.optics.convolution import BORDERS, convolve
+from physlayer.optics.pupil_layer import PupilLayer
 
 __all__ = ["IncoherentImaging"]
 
@@ -35,8 +35,8 @@ class IncoherentImaging(PupilLayer):
     position once in P exposures. Within ``at_defocus(z)`` all images are seen at z.
 
     The gradient of every even aberration (defocus, astigmatism, spherical, rings) is zero at a flat pupil in focus:
-    start at :func:`physlayer.pupil.zernike_start`, or with a range of defocus. Radii of edges are hard; their surrogate
-    gradient is that of :func:`physlayer.pupil.disc`.
+    start at :func:`.zernike_start`, or with a range of defocus. Radii of edges are hard; their surrogate
+    gradient is that of :func:`physlayer.optics.pupil.disc`.
 
     Args:
         numerical_aperture: NA. wavelength_um: :math:`\lambda`, µm, one or one per channel. pitch_um: of the image's
@@ -67,7 +67,7 @@ class IncoherentImaging(PupilLayer):
 
     Example:
         >>> import torch
-        >>> from physlayer.pupil import OBJECTIVES, zernike_start
+        >>> from physlayer.optics.pupil import OBJECTIVES, zernike_start
         >>> start = nn.Parameter(zernike_start(torch.Generator().manual_seed(0)))
         >>> lens = IncoherentImaging(**OBJECTIVES["40x"], wavelength_um=0.55, pitch_um=0.2, zernike_waves=start)
         >>> lens(torch.ones(1, 3, 16, 16)).shape, round(float(lens.kernels().sum().detach()), 4)

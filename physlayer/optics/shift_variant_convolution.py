@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from physlayer.convolution import BORDERS, bordered, fast_length
+from physlayer.optics.convolution import BORDERS, bordered, fast_length
 
 __all__ = ["gather", "scatter"]
 
@@ -23,7 +23,7 @@ def scatter(x: Tensor, kernels: Tensor, weights: Tensor, *, border: str = "refle
 
     Args:
         x: images. kernels: :math:`b_r`, unit 1, of odd size. weights: :math:`w_r`, unit 1, one map per kernel.
-        border: of the weighted scenes :math:`w_r x`, see :func:`physlayer.convolution.convolve`.
+        border: of the weighted scenes :math:`w_r x`, see :func:`physlayer.optics.convolution.convolve`.
 
     Shape:
         ``x (B, C, H, W)``, ``kernels (R, h, w)``, ``weights (R, H, W)`` to ``(B, C, H, W)``.
@@ -55,7 +55,7 @@ def gather(x: Tensor, kernels: Tensor, weights: Tensor, *, border: str = "reflec
 
     Args:
         x: images. kernels: :math:`b_r`, unit 1, of odd size. weights: :math:`w_r`, unit 1, one map per kernel.
-        border: of the scene :math:`x`, see :func:`physlayer.convolution.convolve`.
+        border: of the scene :math:`x`, see :func:`physlayer.optics.convolution.convolve`.
 
     Shape:
         ``x (B, C, H, W)``, ``kernels (R, h, w)``, ``weights (R, H, W)`` to ``(B, C, H, W)``.

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.coherent import CoherentImaging, coherent_image, plane_wave
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import plain_number
 from physlayer.light import intensity
+from physlayer.optics.coherent import CoherentImaging, coherent_image, plane_wave
 
 __all__ = ["LedIllumination", "coherent_sum", "led_grid", "led_stack", "led_tilts"]
 

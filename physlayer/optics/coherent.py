@@ -98,7 +98,7 @@ def round_aperture(size: tuple[int, int], radius_cells: float) -> Tensor:
 def coherent_image(field: Tensor, aperture: Tensor) -> Tensor:
     r"""Intensity of a field behind an aperture, :math:`|F^{-1}\{H \cdot F\{E\}\}|^2`.
 
-    H is a function of the frequency, as on the Fourier grid; the pupil of :func:`physlayer.pupil.point_spread` is the
+    H is a function of the frequency, as on the Fourier grid; the pupil of :func:`.point_spread` is the
     same turned by 180° (Goodman 2017, section 7.2). A phase ramp of H that rises to the right moves the image left.
 
     Args:

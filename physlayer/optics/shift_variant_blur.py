@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.blur import TRUNCATE, gaussian_kernel
-from physlayer.convolution import BORDERS, bordered
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import plain_number
-from physlayer.shift_variant import gather, scatter
+from physlayer.optics.blur import TRUNCATE, gaussian_kernel
+from physlayer.optics.convolution import BORDERS, bordered
+from physlayer.optics.shift_variant_convolution import gather, scatter
 
 __all__ = ["GaussianBlurMap", "ShiftVariantBlur", "from_nodes", "node_weights"]
 
@@ -167,7 +167,7 @@ class GaussianBlurMap(_BlurField):
     and of the variance asked for (within 2 % from 0.65 pixels; below, a sampled Gaussian is narrower than its σ); its
     shape is within 8 % of the Gaussian (relative 2-norm, ten widths up to 3 pixels; more widths are closer and cost
     two transforms each). Between two widths the gradient of σ is that of the mixture. As in
-    :class:`~physlayer.blur.Blur` σ has hardly a gradient near 0: start at 0.5 pixels or more.
+    :class:`~physlayer.optics.blur.Blur` σ has hardly a gradient near 0: start at 0.5 pixels or more.
 
     Args:
         sigma_pixels: :math:`\sigma` at nodes ``(P, Q)`` that span the image (see :func:`node_weights`), pixels;
