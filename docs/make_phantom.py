@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is n
 from physlayer.tasks.blood_cells.phantom import CLASS_NAMES, make_phantom
 
 from benchmarks.phantom_difficulty import CONDITIONS, TEST_SEED
-from physlayer.light import linear_to_srgb
+from physlayer.color.srgb import linear_to_srgb
 from physlayer.sweep.looks import BOUND_COLOUR, COLOURS, bare
 
 DOCS = Path(__file__).resolve().parent

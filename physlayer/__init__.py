@@ -6,8 +6,11 @@ from physlayer.bit_depth import BitDepth, effective_bits
 from physlayer.camera_array import CameraArray, lattice_shifts
 from physlayer.channel_selection import ChannelSelection
 from physlayer.choosing import ChoosingLayer
-from physlayer.color_filter_array import ColorFilterArray, annealed_sharpness
-from physlayer.color_weights import ColorWeights
+from physlayer.color.color_filter_array import ColorFilterArray, annealed_sharpness
+from physlayer.color.color_weights import ColorWeights
+from physlayer.color.spectral_filters import SpectralFilters
+from physlayer.color.stains import StainOpticalDensity, stain_vectors
+from physlayer.color.unmixing import cramer_rao_bound
 from physlayer.core.allocation import allocate
 from physlayer.core.audit import MovementAudit, audit_gradients, parameter_groups
 from physlayer.core.camera import camera_cost, export_camera, physical_layers, reading_shape
@@ -34,12 +37,9 @@ from physlayer.quanta import QuantaSensor, bit_density, exposure_estimate
 from physlayer.response import Response
 from physlayer.sensor import SENSORS, Sensor, fitted_gain
 from physlayer.sites import grid_sites, log_polar_sites, random_sites
-from physlayer.spectral import SpectralFilters
-from physlayer.stains import StainOpticalDensity, stain_vectors
 from physlayer.staircase import SoftStaircase
 from physlayer.transducer import TransducerArray
 from physlayer.transmission import Exposure, Gamma, TransmissionMask
-from physlayer.unmixing import cramer_rao_bound
 
 __version__ = "0.1.0"
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from physlayer.light import linear_to_srgb, srgb_to_linear
+from physlayer.color.srgb import linear_to_srgb, srgb_to_linear
 from physlayer.problems import Classification, Problem
 from physlayer.splits import group_split, source_codes
 

@@ -13,11 +13,14 @@ from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
 from physlayer.camera_array import CameraArray
 from physlayer.channel_selection import ChannelSelection
-from physlayer.color_filter_array import ColorFilterArray
-from physlayer.color_weights import ColorWeights
+from physlayer.color.cfa_patterns import filter_transmissions
+from physlayer.color.color_filter_array import ColorFilterArray
+from physlayer.color.color_weights import ColorWeights
+from physlayer.color.spectra import emission_spectra, wavelength_axis
+from physlayer.color.spectral_filters import SpectralFilters
+from physlayer.color.stains import StainOpticalDensity
 from physlayer.core.layer import PhysicalLayer
 from physlayer.envelope import Envelope, LogCompression
-from physlayer.fluorophores import emission_spectra, wavelength_axis
 from physlayer.fourier import FourierSampling, centre
 from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
@@ -27,7 +30,6 @@ from physlayer.optics.illumination import LedIllumination
 from physlayer.optics.incoherent import IncoherentImaging
 from physlayer.optics.pupil import OBJECTIVES, zernike_start
 from physlayer.optics.shift_variant_blur import GaussianBlurMap, ShiftVariantBlur
-from physlayer.patterns import filter_transmissions
 from physlayer.pixel_layout import PixelLayout
 from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.placement import SensorPlacement
@@ -37,8 +39,6 @@ from physlayer.quanta import QuantaSensor
 from physlayer.response import Response
 from physlayer.sensor import Sensor
 from physlayer.sites import random_sites
-from physlayer.spectral import SpectralFilters
-from physlayer.stains import StainOpticalDensity
 from physlayer.staircase import SoftStaircase
 from physlayer.transducer import TransducerArray
 from physlayer.transmission import Exposure, Gamma, TransmissionMask

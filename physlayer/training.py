@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from physlayer.color.srgb import linear_to_srgb
 from physlayer.core.audit import MovementAudit, audit_gradients, parameter_groups
 from physlayer.core.camera import physical_layers
 from physlayer.core.randomness import noise_draw, seed_noise
 from physlayer.data import ImageSet
-from physlayer.light import linear_to_srgb
 from physlayer.problems import Classification, Problem
 from physlayer.recipe import Recipe
 from physlayer.splits import epoch_order

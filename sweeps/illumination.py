@@ -31,8 +31,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import CoherentImaging, ColorWeights, LedIllumination, Sensor
+from physlayer.color.srgb import intensity
 from physlayer.core.layer import PhysicalLayer
-from physlayer.light import intensity
 from physlayer.optics.illumination import led_grid
 from physlayer.sensor import fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main

@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from physlayer import BitDepth, ColorFilterArray, Exposure, annealed_sharpness, export_camera, seed_noise
-from physlayer.mosaic import demosaick, pack_phases
-from physlayer.patterns import PATTERNS, filter_transmissions, pattern_from_code, pattern_rows, tile_from_rows
+from physlayer.color.cfa_patterns import PATTERNS, filter_transmissions, pattern_from_code, pattern_rows, tile_from_rows
+from physlayer.color.mosaicking import demosaick, pack_phases
 
 
 def colours(*shape, seed=0):

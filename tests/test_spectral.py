@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from physlayer import SpectralFilters, cramer_rao_bound
-from physlayer.fluorophores import (
+from physlayer.color.spectra import (
     FLUOROPHORES,
     emission_spectra,
     gaussian_curve,
@@ -16,8 +16,8 @@ from physlayer.fluorophores import (
     trapezoid_weights,
     wavelength_axis,
 )
-from physlayer.spectral import band_curves
-from physlayer.unmixing import unmixing_matrix
+from physlayer.color.spectral_filters import band_curves
+from physlayer.color.unmixing import unmixing_matrix
 
 AXIS = wavelength_axis().double()
 THREE = emission_spectra([509.0, 529.0, 610.0], AXIS)  # green, yellow, red

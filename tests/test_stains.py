@@ -10,7 +10,7 @@ from skimage.color import combine_stains, hed_from_rgb, rgb_from_hed, separate_s
 from torch import nn
 
 from physlayer import StainOpticalDensity
-from physlayer.stains import light_through, optical_density, stain_vectors, unmix_density
+from physlayer.color.stains import light_through, optical_density, stain_vectors, unmix_density
 
 HED = torch.from_numpy(rgb_from_hed).double()  # the same stains, rounded, rows not of length 1
 

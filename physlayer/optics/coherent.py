@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from physlayer.color.srgb import intensity
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import LIMIT, Accepts, plain_number
-from physlayer.light import intensity
 from physlayer.sensor import saturate
 
 __all__ = ["CoherentImaging", "aperture_cells", "coherent_image", "plane_wave", "round_aperture", "thin_sample"]

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from physlayer.color.srgb import intensity
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import plain_number
-from physlayer.light import intensity
 from physlayer.optics.coherent import CoherentImaging, coherent_image, plane_wave
 
 __all__ = ["LedIllumination", "coherent_sum", "led_grid", "led_stack", "led_tilts"]

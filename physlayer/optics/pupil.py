@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from physlayer.light import intensity
+from physlayer.color.srgb import intensity
 
 __all__ = [
     "OBJECTIVES",

@@ -14,8 +14,8 @@ from physlayer.tasks.base import Options, refuse
 from physlayer.tasks.networks import build_network
 from torch import Tensor, nn
 
+from physlayer.color.spectra import emission_spectra, wavelength_axis
 from physlayer.data import ImageSet, TaskData, fingerprint
-from physlayer.fluorophores import emission_spectra, wavelength_axis
 from physlayer.training import Recipe
 
 __all__ = ["CLASSES", "EMISSION", "TASK", "Fluorophores", "make_cells"]

@@ -42,7 +42,7 @@ class Histology:
         if options.data is None:
             from physlayer.tasks.histology import glands, phantom, tissue
 
-            from physlayer import stains
+            from physlayer.color import stains
 
             size = (FAST_SIZE if options.fast else SIZE) if options.width is None else options.width
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
-from physlayer.stains import light_through, stain_vectors
+from physlayer.color.stains import light_through, stain_vectors
 
 __all__ = ["Field", "Slide", "band_noise", "draw_slide", "expose", "nuclei", "pixel_response", "scatter"]
 

@@ -56,7 +56,7 @@ class LymphNodes:
         from physlayer.tasks.histology import tissue
         from physlayer.tasks.lymph_nodes import phantom
 
-        from physlayer import stains
+        from physlayer.color import stains
 
         size = SIZE if options.width is None else options.width
 

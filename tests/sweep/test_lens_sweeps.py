@@ -8,8 +8,8 @@ from physlayer.tasks.fluorophores import make_cells
 from torch import nn
 
 from physlayer import camera_cost
+from physlayer.color.unmixing import cramer_rao_bound
 from physlayer.sweep.grid import Point
-from physlayer.unmixing import cramer_rao_bound
 
 
 def point(value, shape=(3, 20, 24), scenes=None):

@@ -8,7 +8,7 @@ from physlayer.tasks.fluorophores import CLASSES, EMISSION, make_cells
 from sklearn.linear_model import LogisticRegression
 
 from physlayer import SpectralFilters
-from physlayer.unmixing import unmixing_matrix
+from physlayer.color.unmixing import unmixing_matrix
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from physlayer.tasks.folder import reading
 from physlayer.tasks.image_files import read_codes, read_header, read_mask
 from PIL import Image
 
-from physlayer.light import srgb_to_linear
+from physlayer.color.srgb import srgb_to_linear
 from physlayer.sweep import main
 
 GUIDE = Path(__file__).parents[2] / "docs" / "your_own_data.md"

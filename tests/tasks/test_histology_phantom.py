@@ -19,7 +19,7 @@ from physlayer.tasks.histology.tissue import (
 )
 from scipy.ndimage import gaussian_filter, label
 
-from physlayer.stains import light_through, optical_density, stain_vectors, unmix_density
+from physlayer.color.stains import light_through, optical_density, stain_vectors, unmix_density
 
 GOLDEN = "bfcc9ab186a61d7ae56050a1df39bb376dd2822e366a033cbe6e0a35a4248861"
 

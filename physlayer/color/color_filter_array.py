@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from physlayer.color.cfa_patterns import filter_transmissions, pattern_rows, tile_from_rows
+from physlayer.color.mosaicking import PLACES, demosaick, filter_planes, mosaic, pack_phases
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.randomness import Noise
 from physlayer.core.subset import choose
 from physlayer.core.validation import Accepts, plain_number
-from physlayer.mosaic import PLACES, demosaick, filter_planes, mosaic, pack_phases
-from physlayer.patterns import filter_transmissions, pattern_rows, tile_from_rows
 
 __all__ = ["ColorFilterArray", "annealed_sharpness"]
 
@@ -52,16 +52,16 @@ class ColorFilterArray(PhysicalLayer):
     ``cfa.set_sharpness(annealed_sharpness(step, steps))`` and judge in ``eval()``, which has one filter always.
 
     Args:
-        tile: a name of ``physlayer.patterns.PATTERNS``, rows as ``"RG/GB"``, or a plain map of zeros and ones
+        tile: a name of ``physlayer.color.cfa_patterns.PATTERNS``, rows as ``"RG/GB"``, or a plain map of zeros and ones
             ``(L, P, Q)`` for a given pattern; ``nn.Parameter`` of that shape for logits :math:`\phi` that are learned
             (start apart, ``0.1 * torch.randn(4, 8, 8)``: equal ones choose by place).
         transmission: :math:`T`, ``(L, C)``, unit 1; ``nn.Parameter`` learns the filters too. ``None`` for
-            :func:`physlayer.patterns.filter_transmissions` of ``filters`` on red, green and blue.
+            :func:`physlayer.color.cfa_patterns.filter_transmissions` of ``filters`` on red, green and blue.
         filters: the L letters that stand for the filters.
         output: ``"mosaic"``, one channel; ``"packed"``, one channel per place of the tile at the tile's pitch
-            (:func:`physlayer.mosaic.pack_phases`); ``"planes"``, one channel per filter, 0 elsewhere
-            (:func:`physlayer.mosaic.filter_planes`); ``"demosaicked"``, red, green and blue on the scale of the scene
-            (:func:`physlayer.mosaic.demosaick`), of a given Bayer tile only. Where a sensor with noise stands behind,
+            (:func:`physlayer.color.mosaicking.pack_phases`); ``"planes"``, one channel per filter, 0 elsewhere
+            (:func:`.filter_planes`); ``"demosaicked"``, red, green and blue on the scale of the scene
+            (:func:`.demosaick`), of a given Bayer tile only. Where a sensor with noise stands behind,
             leave the mosaic and put :meth:`decoder` behind the sensor.
         relaxation: ``"straight_through"`` or ``"softmax"``. temperature: of the straight-through surrogate, unit 1.
         gumbel: fresh noise for every image in ``train()``. A mosaic does not say which filters an image met, so it is

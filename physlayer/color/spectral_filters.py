@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from physlayer.color.spectra import cell_borders, gaussian_curve, trapezoid_weights, wavelength_axis
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import Accepts
-from physlayer.fluorophores import cell_borders, gaussian_curve, trapezoid_weights, wavelength_axis
 
 __all__ = ["SpectralFilters", "band_curves"]
 
@@ -83,7 +83,7 @@ class SpectralFilters(PhysicalLayer):
     Example:
         >>> SpectralFilters(cuts_nm=torch.tensor([500.0, 600.0]))(torch.ones(1, 71, 1, 1)).flatten()
         tensor([0.2857, 0.2857, 0.4286])
-        >>> from physlayer.fluorophores import emission_spectra
+        >>> from physlayer.color.spectra import emission_spectra
         >>> emission = emission_spectra(["EGFP", "mCherry"], wavelength_axis())
         >>> layer = SpectralFilters(cuts_nm=nn.Parameter(torch.tensor([560.0])), emission=emission)
         >>> layer.mixing().shape
@@ -180,7 +180,7 @@ class SpectralFilters(PhysicalLayer):
     def mixing(self) -> Tensor:
         """Reading per abundance of every fluorophore, ``(K, F)``.
 
-        Times the photons of a reading of 1 it is the matrix of :func:`physlayer.unmixing.cramer_rao_bound`.
+        Times the photons of a reading of 1 it is the matrix of :func:`physlayer.color.unmixing.cramer_rao_bound`.
 
         Raises:
             ValueError: for a layer without fluorophores.

@@ -1,0 +1,1 @@
+"""What distinguishes wavelengths: colour filter arrays, spectral filters, stains, weights of channels."""
