@@ -18,8 +18,10 @@ from physlayer.core.layer import PhysicalLayer
 from physlayer.core.randomness import noise_draw, seed_noise
 from physlayer.core.subset import choose
 from physlayer.envelope import Envelope, LogCompression
+from physlayer.exposure.hdr import ExposureBracket, ExposureMosaic
+from physlayer.exposure.response import Response
+from physlayer.exposure.transmission import Exposure, Gamma, TransmissionMask
 from physlayer.fourier import FourierSampling
-from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
 from physlayer.local_lmmse import local_least_squares, local_lmmse
 from physlayer.locally_connected import LocallyConnected2d
@@ -34,12 +36,10 @@ from physlayer.placement import SensorPlacement
 from physlayer.power_layout import PowerLayout
 from physlayer.projection import ProjectionSampling
 from physlayer.quanta import QuantaSensor, bit_density, exposure_estimate
-from physlayer.response import Response
 from physlayer.sensor import SENSORS, Sensor, fitted_gain
 from physlayer.sites import grid_sites, log_polar_sites, random_sites
 from physlayer.staircase import SoftStaircase
 from physlayer.transducer import TransducerArray
-from physlayer.transmission import Exposure, Gamma, TransmissionMask
 
 __version__ = "0.1.0"
 

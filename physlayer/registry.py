@@ -21,8 +21,10 @@ from physlayer.color.spectral_filters import SpectralFilters
 from physlayer.color.stains import StainOpticalDensity
 from physlayer.core.layer import PhysicalLayer
 from physlayer.envelope import Envelope, LogCompression
+from physlayer.exposure.hdr import ExposureBracket, ExposureMosaic
+from physlayer.exposure.response import Response
+from physlayer.exposure.transmission import Exposure, Gamma, TransmissionMask
 from physlayer.fourier import FourierSampling, centre
-from physlayer.hdr import ExposureBracket, ExposureMosaic
 from physlayer.learned_step import LearnedStep
 from physlayer.optics.blur import Blur
 from physlayer.optics.coherent import CoherentImaging
@@ -36,12 +38,10 @@ from physlayer.placement import SensorPlacement
 from physlayer.power_layout import PowerLayout
 from physlayer.projection import ProjectionSampling
 from physlayer.quanta import QuantaSensor
-from physlayer.response import Response
 from physlayer.sensor import Sensor
 from physlayer.sites import random_sites
 from physlayer.staircase import SoftStaircase
 from physlayer.transducer import TransducerArray
-from physlayer.transmission import Exposure, Gamma, TransmissionMask
 
 __all__ = ["LAYERS", "LayerCase"]
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from physlayer import Exposure, ExposureBracket, ExposureMosaic, Sensor, camera_cost
-from physlayer.hdr import dynamic_range_db, merge_exposures
+from physlayer.exposure.hdr import dynamic_range_db, merge_exposures
 
 TILE = torch.tensor([[1.0, 1 / 4], [1 / 16, 1 / 64]])
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from physlayer.core.broadcast import full_size
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import plain_number
-from physlayer.response import power_response
+from physlayer.exposure.response import power_response
 from physlayer.sensor import saturate, warn_if_saturated
 
 __all__ = ["Exposure", "Gamma", "TransmissionMask"]
@@ -113,7 +113,7 @@ class Exposure(PhysicalLayer):
 class Gamma(PhysicalLayer):
     r"""Gain and gamma of a display chain, :math:`y = g\,x^\gamma`, both within stated ranges.
 
-    :func:`physlayer.response.power_response` keeps the slope at black finite. Where only the companding before a
+    :func:`.power_response` keeps the slope at black finite. Where only the companding before a
     converter matters, :class:`physlayer.Response` is the same curve without the gain.
 
     Args:
