@@ -1,9 +1,7 @@
 """physlayer: differentiable physical layers in front of a network, and sweeps that say what they buy."""
 
-from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth, effective_bits
-from physlayer.camera_array import CameraArray, lattice_shifts
 from physlayer.channel_selection import ChannelSelection
 from physlayer.choosing import ChoosingLayer
 from physlayer.color.color_filter_array import ColorFilterArray, annealed_sharpness
@@ -30,14 +28,16 @@ from physlayer.optics.coherent import CoherentImaging
 from physlayer.optics.illumination import LedIllumination
 from physlayer.optics.incoherent import IncoherentImaging
 from physlayer.optics.shift_variant_blur import GaussianBlurMap, ShiftVariantBlur
-from physlayer.pixel_layout import PixelLayout
 from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
+from physlayer.pixels.binning import PixelBinning
+from physlayer.pixels.camera_array import CameraArray, lattice_shifts
+from physlayer.pixels.power_layout import PowerLayout
+from physlayer.pixels.separable_layout import PixelLayout
+from physlayer.pixels.sites import grid_sites, log_polar_sites, random_sites
 from physlayer.placement import SensorPlacement
-from physlayer.power_layout import PowerLayout
 from physlayer.projection import ProjectionSampling
 from physlayer.quanta import QuantaSensor, bit_density, exposure_estimate
 from physlayer.sensor import SENSORS, Sensor, fitted_gain
-from physlayer.sites import grid_sites, log_polar_sites, random_sites
 from physlayer.staircase import SoftStaircase
 from physlayer.transducer import TransducerArray
 

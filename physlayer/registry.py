@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from physlayer.binning import PixelBinning
 from physlayer.bit_budget import BitBudget
 from physlayer.bit_depth import BitDepth
-from physlayer.camera_array import CameraArray
 from physlayer.channel_selection import ChannelSelection
 from physlayer.color.cfa_patterns import filter_transmissions
 from physlayer.color.color_filter_array import ColorFilterArray
@@ -32,14 +30,16 @@ from physlayer.optics.illumination import LedIllumination
 from physlayer.optics.incoherent import IncoherentImaging
 from physlayer.optics.pupil import OBJECTIVES, zernike_start
 from physlayer.optics.shift_variant_blur import GaussianBlurMap, ShiftVariantBlur
-from physlayer.pixel_layout import PixelLayout
 from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
+from physlayer.pixels.binning import PixelBinning
+from physlayer.pixels.camera_array import CameraArray
+from physlayer.pixels.power_layout import PowerLayout
+from physlayer.pixels.separable_layout import PixelLayout
+from physlayer.pixels.sites import random_sites
 from physlayer.placement import SensorPlacement
-from physlayer.power_layout import PowerLayout
 from physlayer.projection import ProjectionSampling
 from physlayer.quanta import QuantaSensor
 from physlayer.sensor import Sensor
-from physlayer.sites import random_sites
 from physlayer.staircase import SoftStaircase
 from physlayer.transducer import TransducerArray
 

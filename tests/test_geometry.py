@@ -8,10 +8,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from physlayer import Sensor, SensorPlacement, TransmissionMask, camera_cost, seed_noise
-from physlayer.areas import collect
-from physlayer.binning import PixelBinning, pixel_mtf
-from physlayer.camera_array import CameraArray, lattice_shifts
-from physlayer.pixel_layout import PixelLayout, layout_edges
+from physlayer.pixels.area_sampling import collect
+from physlayer.pixels.binning import PixelBinning, pixel_mtf
+from physlayer.pixels.camera_array import CameraArray, lattice_shifts
+from physlayer.pixels.separable_layout import PixelLayout, layout_edges
 
 
 def images(*shape, seed=0, dtype=torch.float64):

@@ -21,7 +21,7 @@ from physlayer import (
     reading_shape,
     seed_noise,
 )
-from physlayer.cells import cell_shares, power_distance
+from physlayer.pixels.power_diagram import cell_shares, power_distance
 
 SIZE = (20, 33)
 

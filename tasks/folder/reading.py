@@ -21,10 +21,10 @@ from physlayer.tasks.image_files import FULL_SCALE, UnreadableError, read_codes,
 from physlayer.tasks.tables import some
 from torch import Tensor
 
-from physlayer import areas
-from physlayer.areas import collect_area
 from physlayer.color import srgb as light
 from physlayer.color.srgb import linear_to_srgb, srgb_to_linear
+from physlayer.pixels import area_sampling as areas
+from physlayer.pixels.area_sampling import collect_area
 
 __all__ = ["Images", "read_images", "resized_light"]
 

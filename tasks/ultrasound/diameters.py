@@ -9,7 +9,7 @@ import torch
 from physlayer.tasks.tables import some
 from torch import Tensor
 
-from physlayer.areas import coverage
+from physlayer.pixels.area_sampling import coverage
 
 __all__ = ["DiameterImages", "reduce_images", "require_diameters", "require_seen"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from physlayer.areas import collect, collect_area
-from physlayer.binning import check_reading
 from physlayer.core.layer import PhysicalLayer
+from physlayer.pixels.area_sampling import collect, collect_area
+from physlayer.pixels.binning import check_reading
 
 __all__ = ["PixelLayout", "layout_edges"]
 

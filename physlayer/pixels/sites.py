@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from physlayer.cells import power_distance
 from physlayer.core.validation import plain_number
+from physlayer.pixels.power_diagram import power_distance
 
 __all__ = ["grid_sites", "log_polar_sites", "random_sites", "reseed_sites"]
 
@@ -102,7 +102,7 @@ def reseed_sites(
     scene pixel are not divided.
 
     Args:
-        sites, weights, size: as in :func:`physlayer.cells.power_distance`. generator: of the side.
+        sites, weights, size: as in :func:`physlayer.pixels.power_diagram.power_distance`. generator: of the side.
         weigh: give the site the weight of that cell too, so that it wins anywhere; otherwise it keeps its own.
 
     Returns:

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.areas import collect_area
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import plain_number
+from physlayer.pixels.area_sampling import collect_area
 
 __all__ = ["PixelBinning", "check_reading", "pixel_edges", "pixel_mtf", "pixels_along"]
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from physlayer.binning import check_reading
-from physlayer.cells import cell_areas, cell_shares, collect_cells, power_distance, spread_cells
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import plain_number
-from physlayer.sites import reseed_sites
+from physlayer.pixels.binning import check_reading
+from physlayer.pixels.power_diagram import cell_areas, cell_shares, collect_cells, power_distance, spread_cells
+from physlayer.pixels.sites import reseed_sites
 
 __all__ = ["PowerLayout"]
 
@@ -27,7 +27,7 @@ class PowerLayout(PhysicalLayer):
     Whole scene pixels are assigned, :math:`\sum_j A_j = HW`; light is conserved. The reading is the hardware's in
     ``train()`` and ``eval()`` alike, so nothing leaks between cells and nothing is lost when training ends. Surrogate:
     backward, :math:`c` is the soft assignment :math:`a_{ij} = \mathrm{softmax}_j(-\beta d_{ij})` of
-    :func:`physlayer.cells.cell_shares`, with :math:`d_{ij}` the bracket above and :math:`\beta = h\,p`, :math:`p` in
+    :func:`.cell_shares`, with :math:`d_{ij}` the bracket above and :math:`\beta = h\,p`, :math:`p` in
     scene pixels,
 
     .. math::
@@ -39,7 +39,7 @@ class PowerLayout(PhysicalLayer):
 
     Args:
         sites: :math:`s`, ``(n, 2)``, row and column as shares of the sensor's sides, 0…1; ``nn.Parameter`` learns them.
-            Of identical sites the first takes all. Starts: :mod:`physlayer.sites`.
+            Of identical sites the first takes all. Starts: :mod:`physlayer.pixels.sites`.
         weights: :math:`\omega`, ``(n,)``, unit mean pixel area :math:`p^2`; larger is a larger cell; ``None`` for
             zeros (Voronoi cells).
         hardness: :math:`h`, of the surrogate alone, per scene pixel: at a distance :math:`u` from the border of two

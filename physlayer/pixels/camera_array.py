@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from physlayer.areas import collect_area
-from physlayer.binning import check_reading, pixel_edges, pixels_along
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import plain_number
+from physlayer.pixels.area_sampling import collect_area
+from physlayer.pixels.binning import check_reading, pixel_edges, pixels_along
 
 __all__ = ["CameraArray", "lattice_shifts"]
 
