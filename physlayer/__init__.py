@@ -28,7 +28,6 @@ from physlayer.optics.coherent import CoherentImaging
 from physlayer.optics.illumination import LedIllumination
 from physlayer.optics.incoherent import IncoherentImaging
 from physlayer.optics.shift_variant_blur import GaussianBlurMap, ShiftVariantBlur
-from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.pixels.binning import PixelBinning
 from physlayer.pixels.camera_array import CameraArray, lattice_shifts
 from physlayer.pixels.power_layout import PowerLayout
@@ -36,8 +35,9 @@ from physlayer.pixels.separable_layout import PixelLayout
 from physlayer.pixels.sites import grid_sites, log_polar_sites, random_sites
 from physlayer.placement import SensorPlacement
 from physlayer.projection import ProjectionSampling
-from physlayer.quanta import QuantaSensor, bit_density, exposure_estimate
-from physlayer.sensor import SENSORS, Sensor, fitted_gain
+from physlayer.sensor.electrons import SENSORS, Sensor, fitted_gain
+from physlayer.sensor.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
+from physlayer.sensor.quanta import QuantaSensor, bit_density, exposure_estimate
 from physlayer.staircase import SoftStaircase
 from physlayer.transducer import TransducerArray
 

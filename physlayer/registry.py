@@ -30,7 +30,6 @@ from physlayer.optics.illumination import LedIllumination
 from physlayer.optics.incoherent import IncoherentImaging
 from physlayer.optics.pupil import OBJECTIVES, zernike_start
 from physlayer.optics.shift_variant_blur import GaussianBlurMap, ShiftVariantBlur
-from physlayer.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.pixels.binning import PixelBinning
 from physlayer.pixels.camera_array import CameraArray
 from physlayer.pixels.power_layout import PowerLayout
@@ -38,8 +37,9 @@ from physlayer.pixels.separable_layout import PixelLayout
 from physlayer.pixels.sites import random_sites
 from physlayer.placement import SensorPlacement
 from physlayer.projection import ProjectionSampling
-from physlayer.quanta import QuantaSensor
-from physlayer.sensor import Sensor
+from physlayer.sensor.electrons import Sensor
+from physlayer.sensor.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
+from physlayer.sensor.quanta import QuantaSensor
 from physlayer.staircase import SoftStaircase
 from physlayer.transducer import TransducerArray
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import ColorFilterArray, Sensor
-from physlayer.sensor import HEADROOM, fitted_gain, photons_at_full_well
+from physlayer.sensor.electrons import HEADROOM, fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 BITS = 12

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from physlayer import GaussianBlurMap, LocallyConnected2d, Sensor, local_lmmse
 from physlayer.core.randomness import noise_draw
 from physlayer.optics.blur import TRUNCATE
-from physlayer.sensor import HEADROOM, fitted_gain, photons_at_full_well
+from physlayer.sensor.electrons import HEADROOM, fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 from physlayer.training import DRAWS
 

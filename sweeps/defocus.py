@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from physlayer import IncoherentImaging, Sensor
 from physlayer.optics.convolution import fast_length
 from physlayer.optics.pupil import OBJECTIVES, zernike_start
-from physlayer.sensor import fitted_gain
+from physlayer.sensor.electrons import fitted_gain
 from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 OBJECTIVE = OBJECTIVES["20x"]

@@ -34,7 +34,7 @@ from physlayer import CoherentImaging, ColorWeights, LedIllumination, Sensor
 from physlayer.color.srgb import intensity
 from physlayer.core.layer import PhysicalLayer
 from physlayer.optics.illumination import led_grid
-from physlayer.sensor import fitted_gain, photons_at_full_well
+from physlayer.sensor.electrons import fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main
 
 SIDE = 5  # of the square of LEDs

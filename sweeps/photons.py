@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import Sensor
-from physlayer.sensor import fitted_gain, photons_at_full_well
+from physlayer.sensor.electrons import fitted_gain, photons_at_full_well
 from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 BITS = 10

@@ -10,7 +10,7 @@ from scipy.stats import gamma, kstest
 from torch import nn
 
 from physlayer import BitDepth, GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise, noise_draw, seed_noise
-from physlayer.pixel_noise import salt_and_pepper
+from physlayer.sensor.pixel_noise import salt_and_pepper
 
 NOISES = {
     "gaussian": lambda: GaussianNoise(0.1),

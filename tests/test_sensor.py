@@ -9,8 +9,8 @@ from torch import nn
 
 from physlayer import SENSORS, BitDepth, Exposure, Sensor, SensorPlacement, fitted_gain, noise_draw, seed_noise
 from physlayer.core.randomness import Noise, photon_counts
-from physlayer.emva1288 import emva1288
-from physlayer.sensor import saturate
+from physlayer.sensor.electrons import saturate
+from physlayer.sensor.photon_transfer import emva1288
 
 
 def flat(scene, size=256):

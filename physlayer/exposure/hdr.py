@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import Accepts
-from physlayer.sensor import Sensor
+from physlayer.sensor.electrons import Sensor
 
 __all__ = ["ExposureBracket", "ExposureMosaic", "dynamic_range_db", "merge_exposures"]
 

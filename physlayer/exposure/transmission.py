@@ -9,7 +9,7 @@ from physlayer.core.broadcast import full_size
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import plain_number
 from physlayer.exposure.response import power_response
-from physlayer.sensor import saturate, warn_if_saturated
+from physlayer.sensor.electrons import saturate, warn_if_saturated
 
 __all__ = ["Exposure", "Gamma", "TransmissionMask"]
 
@@ -81,7 +81,7 @@ class TransmissionMask(PhysicalLayer):
 class Exposure(PhysicalLayer):
     r"""Longer or shorter exposure with saturation, :math:`y = \min(f x, 1)`.
 
-    Surrogate: :func:`physlayer.sensor.saturate`, slope ``leak`` beyond saturation; forward is the hard minimum.
+    Surrogate: :func:`.saturate`, slope ``leak`` beyond saturation; forward is the hard minimum.
 
     Args:
         factor: :math:`f > 0`, unit 1: a number, ``(C, 1, 1)`` or a map; ``nn.Parameter`` learns its logarithm.

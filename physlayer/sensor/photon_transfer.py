@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from physlayer.core.randomness import noise_draw
-from physlayer.sensor import Sensor
+from physlayer.sensor.electrons import Sensor
 
 __all__ = ["CameraData", "emva1288"]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.randomness import Noise
 from physlayer.core.validation import Accepts, check_images, plain_number
-from physlayer.sensor import warn_if_saturated
+from physlayer.sensor.electrons import warn_if_saturated
 
 __all__ = ["QuantaSensor", "bit_density", "exposure_estimate"]
 
