@@ -1,7 +1,5 @@
 """physlayer: differentiable physical layers in front of a network, and sweeps that say what they buy."""
 
-from physlayer.bit_budget import BitBudget
-from physlayer.bit_depth import BitDepth, effective_bits
 from physlayer.channel_selection import ChannelSelection
 from physlayer.choosing import ChoosingLayer
 from physlayer.color.color_filter_array import ColorFilterArray, annealed_sharpness
@@ -20,7 +18,6 @@ from physlayer.exposure.hdr import ExposureBracket, ExposureMosaic
 from physlayer.exposure.response import Response
 from physlayer.exposure.transmission import Exposure, Gamma, TransmissionMask
 from physlayer.fourier import FourierSampling
-from physlayer.learned_step import LearnedStep
 from physlayer.local_lmmse import local_least_squares, local_lmmse
 from physlayer.locally_connected import LocallyConnected2d
 from physlayer.optics.blur import Blur
@@ -35,10 +32,13 @@ from physlayer.pixels.separable_layout import PixelLayout
 from physlayer.pixels.sites import grid_sites, log_polar_sites, random_sites
 from physlayer.placement import SensorPlacement
 from physlayer.projection import ProjectionSampling
+from physlayer.quantization.bit_budget import BitBudget
+from physlayer.quantization.bit_depth import BitDepth, effective_bits
+from physlayer.quantization.learned_step import LearnedStep
+from physlayer.quantization.staircase import SoftStaircase
 from physlayer.sensor.electrons import SENSORS, Sensor, fitted_gain
 from physlayer.sensor.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.sensor.quanta import QuantaSensor, bit_density, exposure_estimate
-from physlayer.staircase import SoftStaircase
 from physlayer.transducer import TransducerArray
 
 __version__ = "0.1.0"

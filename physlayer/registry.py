@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from physlayer.bit_budget import BitBudget
-from physlayer.bit_depth import BitDepth
 from physlayer.channel_selection import ChannelSelection
 from physlayer.color.cfa_patterns import filter_transmissions
 from physlayer.color.color_filter_array import ColorFilterArray
@@ -23,7 +21,6 @@ from physlayer.exposure.hdr import ExposureBracket, ExposureMosaic
 from physlayer.exposure.response import Response
 from physlayer.exposure.transmission import Exposure, Gamma, TransmissionMask
 from physlayer.fourier import FourierSampling, centre
-from physlayer.learned_step import LearnedStep
 from physlayer.optics.blur import Blur
 from physlayer.optics.coherent import CoherentImaging
 from physlayer.optics.illumination import LedIllumination
@@ -37,10 +34,13 @@ from physlayer.pixels.separable_layout import PixelLayout
 from physlayer.pixels.sites import random_sites
 from physlayer.placement import SensorPlacement
 from physlayer.projection import ProjectionSampling
+from physlayer.quantization.bit_budget import BitBudget
+from physlayer.quantization.bit_depth import BitDepth
+from physlayer.quantization.learned_step import LearnedStep
+from physlayer.quantization.staircase import SoftStaircase
 from physlayer.sensor.electrons import Sensor
 from physlayer.sensor.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.sensor.quanta import QuantaSensor
-from physlayer.staircase import SoftStaircase
 from physlayer.transducer import TransducerArray
 
 __all__ = ["LAYERS", "LayerCase"]

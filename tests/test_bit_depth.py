@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from physlayer import BitBudget, BitDepth, LearnedStep, Response, SoftStaircase, allocate, effective_bits
-from physlayer.bit_budget import quantize_bits
 from physlayer.core.allocation import allocate_through
 from physlayer.exposure.response import power_response
-from physlayer.learned_step import quantize_lsq
-from physlayer.quantize import _quantize_plain, midrise, midtread, quantize, straight_through
-from physlayer.staircase import soft_staircase
+from physlayer.quantization.bit_budget import quantize_bits
+from physlayer.quantization.learned_step import quantize_lsq
+from physlayer.quantization.quantizers import _quantize_plain, midrise, midtread, quantize, straight_through
+from physlayer.quantization.staircase import soft_staircase
 
 
 def uniform(*shape: int, seed: int = 0) -> torch.Tensor:

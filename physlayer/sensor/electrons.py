@@ -9,11 +9,11 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from physlayer.bit_depth import check_bits
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.randomness import Noise, photon_counts
 from physlayer.core.validation import Accepts, check_images, plain_number
-from physlayer.quantize import codes_of, midtread, quantize
+from physlayer.quantization.bit_depth import check_bits
+from physlayer.quantization.quantizers import codes_of, midtread, quantize
 
 __all__ = ["SENSORS", "Sensor", "fitted_gain", "photons_at_full_well", "saturate", "warn_if_saturated"]
 

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.converter import Converter
 from physlayer.core.allocation import allocate_through
 from physlayer.core.validation import plain_number
-from physlayer.quantize import BlockSum, Grid, blocks, quantize
+from physlayer.quantization.converter import Converter
+from physlayer.quantization.quantizers import BlockSum, Grid, blocks, quantize
 
 __all__ = ["BitBudget", "quantize_bits"]
 
@@ -32,7 +32,7 @@ def quantize_bits(x: Tensor, bits: Tensor, gain: Tensor, offset: Tensor, leak: f
 
     This is the step gradient of LSQ at a step of :math:`2^{-b}`. For a squared error its mean is minus
     :math:`2 \ln 2` times the error variance, so pixels trade bits until their errors are equal: reverse
-    water-filling. Gradients to ``x``, ``gain`` and ``offset`` are those of :func:`physlayer.quantize.quantize`; a
+    water-filling. Gradients to ``x``, ``gain`` and ``offset`` are those of :func:`.quantize`; a
     pixel of 0 bits passes none of these, but its bits keep theirs, so it can come back.
 
     References:

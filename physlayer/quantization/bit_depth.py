@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from physlayer.converter import Converter
-from physlayer.quantize import Grid, midrise, midtread
+from physlayer.quantization.converter import Converter
+from physlayer.quantization.quantizers import Grid, midrise, midtread
 
 __all__ = ["BitDepth", "effective_bits"]
 
@@ -48,7 +48,7 @@ class BitDepth(Converter):
     At one bit this is a threshold at :math:`x = (1/2 - o)/g`. With a map for ``gain`` and ``-threshold`` for
     ``offset`` it is the course's proposal, *multiply the intensity of each pixel by a weight, then max() as
     threshold*. Surrogate gradient: straight-through, slope 1 inside full scale and ``leak`` outside
-    (:func:`physlayer.quantize.quantize`); forward is the hard staircase in ``train()`` too, so nothing leaks.
+    (:func:`.quantize`); forward is the hard staircase in ``train()`` too, so nothing leaks.
 
     Args:
         bits: 1…16.

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.bit_depth import check_bits
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import check_images, plain_number
+from physlayer.quantization.bit_depth import check_bits
 
 __all__ = ["SoftStaircase", "soft_staircase"]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import check_images, plain_number
-from physlayer.quantize import Grid, codes_of, quantize
+from physlayer.quantization.quantizers import Grid, codes_of, quantize
 
 __all__ = ["Converter"]
 

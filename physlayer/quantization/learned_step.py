@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.bit_depth import check_bits
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import check_images
-from physlayer.quantize import blocks
+from physlayer.quantization.bit_depth import check_bits
+from physlayer.quantization.quantizers import blocks
 
 __all__ = ["LearnedStep", "quantize_lsq"]
 

@@ -1,0 +1,1 @@
+"""Analogue-to-digital converters: bits fixed, learned, per pixel or under a budget."""
