@@ -1,7 +1,6 @@
 """physlayer: differentiable physical layers in front of a network, and sweeps that say what they buy."""
 
 from physlayer.channel_selection import ChannelSelection
-from physlayer.choosing import ChoosingLayer
 from physlayer.color.color_filter_array import ColorFilterArray, annealed_sharpness
 from physlayer.color.color_weights import ColorWeights
 from physlayer.color.spectral_filters import SpectralFilters
@@ -17,7 +16,6 @@ from physlayer.envelope import Envelope, LogCompression
 from physlayer.exposure.hdr import ExposureBracket, ExposureMosaic
 from physlayer.exposure.response import Response
 from physlayer.exposure.transmission import Exposure, Gamma, TransmissionMask
-from physlayer.fourier import FourierSampling
 from physlayer.local_lmmse import local_least_squares, local_lmmse
 from physlayer.locally_connected import LocallyConnected2d
 from physlayer.optics.blur import Blur
@@ -30,12 +28,14 @@ from physlayer.pixels.camera_array import CameraArray, lattice_shifts
 from physlayer.pixels.power_layout import PowerLayout
 from physlayer.pixels.separable_layout import PixelLayout
 from physlayer.pixels.sites import grid_sites, log_polar_sites, random_sites
-from physlayer.placement import SensorPlacement
-from physlayer.projection import ProjectionSampling
 from physlayer.quantization.bit_budget import BitBudget
 from physlayer.quantization.bit_depth import BitDepth, effective_bits
 from physlayer.quantization.learned_step import LearnedStep
 from physlayer.quantization.staircase import SoftStaircase
+from physlayer.sampling.fourier import FourierSampling
+from physlayer.sampling.projection import ProjectionSampling
+from physlayer.sampling.sensor_placement import SensorPlacement
+from physlayer.sampling.subset_layer import ChoosingLayer
 from physlayer.sensor.electrons import SENSORS, Sensor, fitted_gain
 from physlayer.sensor.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.sensor.quanta import QuantaSensor, bit_density, exposure_estimate

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.choosing import ChoosingLayer
 from physlayer.core.validation import Accepts
+from physlayer.sampling.subset_layer import ChoosingLayer
 from physlayer.transducer import PARTS, field_of, parts_of
 
 __all__ = ["ChannelSelection"]

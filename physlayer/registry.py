@@ -20,7 +20,6 @@ from physlayer.envelope import Envelope, LogCompression
 from physlayer.exposure.hdr import ExposureBracket, ExposureMosaic
 from physlayer.exposure.response import Response
 from physlayer.exposure.transmission import Exposure, Gamma, TransmissionMask
-from physlayer.fourier import FourierSampling, centre
 from physlayer.optics.blur import Blur
 from physlayer.optics.coherent import CoherentImaging
 from physlayer.optics.illumination import LedIllumination
@@ -32,12 +31,13 @@ from physlayer.pixels.camera_array import CameraArray
 from physlayer.pixels.power_layout import PowerLayout
 from physlayer.pixels.separable_layout import PixelLayout
 from physlayer.pixels.sites import random_sites
-from physlayer.placement import SensorPlacement
-from physlayer.projection import ProjectionSampling
 from physlayer.quantization.bit_budget import BitBudget
 from physlayer.quantization.bit_depth import BitDepth
 from physlayer.quantization.learned_step import LearnedStep
 from physlayer.quantization.staircase import SoftStaircase
+from physlayer.sampling.fourier import FourierSampling, centre
+from physlayer.sampling.projection import ProjectionSampling
+from physlayer.sampling.sensor_placement import SensorPlacement
 from physlayer.sensor.electrons import Sensor
 from physlayer.sensor.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.sensor.quanta import QuantaSensor

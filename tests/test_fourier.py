@@ -9,7 +9,7 @@ from skimage.transform import resize
 from torch import nn
 
 from physlayer import FourierSampling, parameter_groups, seed_noise
-from physlayer.fourier import centre, equispaced, to_image, to_kspace
+from physlayer.sampling.fourier import centre, equispaced, to_image, to_kspace
 
 SIZE, KEEP = 64, 16  # a quarter of the columns
 

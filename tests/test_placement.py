@@ -7,7 +7,7 @@ from torch import nn
 from physlayer import ProjectionSampling, SensorPlacement, choose, seed_noise
 from physlayer.core.randomness import Noise
 from physlayer.core.subset import inclusion
-from physlayer.fourier import FourierSampling, centre
+from physlayer.sampling.fourier import FourierSampling, centre
 
 PHI = torch.tensor([0.0, 1.0, 2.0, -1.0])
 

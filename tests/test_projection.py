@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from physlayer import ProjectionSampling, audit_gradients, parameter_groups
-from physlayer.projection import backproject, project
+from physlayer.sampling.projection import backproject, project
 
 
 def disc(size=64, radius=18.0, supersample=4):

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from physlayer.choosing import ChoosingLayer
+from physlayer.sampling.subset_layer import ChoosingLayer
 
 __all__ = ["SensorPlacement"]
 

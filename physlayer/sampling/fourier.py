@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.choosing import ChoosingLayer
+from physlayer.sampling.subset_layer import ChoosingLayer
 
 __all__ = ["FourierSampling", "centre", "equispaced", "to_image", "to_kspace"]
 

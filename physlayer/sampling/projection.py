@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.choosing import ChoosingLayer
 from physlayer.core.validation import plain_number
+from physlayer.sampling.subset_layer import ChoosingLayer
 
 __all__ = ["ProjectionSampling", "backproject", "project", "ram_lak"]
 
