@@ -1,6 +1,5 @@
 """physlayer: differentiable physical layers in front of a network, and sweeps that say what they buy."""
 
-from physlayer.channel_selection import ChannelSelection
 from physlayer.color.color_filter_array import ColorFilterArray, annealed_sharpness
 from physlayer.color.color_weights import ColorWeights
 from physlayer.color.spectral_filters import SpectralFilters
@@ -12,7 +11,6 @@ from physlayer.core.camera import camera_cost, export_camera, physical_layers, r
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.randomness import noise_draw, seed_noise
 from physlayer.core.subset import choose
-from physlayer.envelope import Envelope, LogCompression
 from physlayer.exposure.hdr import ExposureBracket, ExposureMosaic
 from physlayer.exposure.response import Response
 from physlayer.exposure.transmission import Exposure, Gamma, TransmissionMask
@@ -39,7 +37,9 @@ from physlayer.sampling.subset_layer import ChoosingLayer
 from physlayer.sensor.electrons import SENSORS, Sensor, fitted_gain
 from physlayer.sensor.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.sensor.quanta import QuantaSensor, bit_density, exposure_estimate
-from physlayer.transducer import TransducerArray
+from physlayer.ultrasound.channel_selection import ChannelSelection
+from physlayer.ultrasound.envelope import Envelope, LogCompression
+from physlayer.ultrasound.transducer_array import TransducerArray
 
 __version__ = "0.1.0"
 

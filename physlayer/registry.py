@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from physlayer.channel_selection import ChannelSelection
 from physlayer.color.cfa_patterns import filter_transmissions
 from physlayer.color.color_filter_array import ColorFilterArray
 from physlayer.color.color_weights import ColorWeights
@@ -16,7 +15,6 @@ from physlayer.color.spectra import emission_spectra, wavelength_axis
 from physlayer.color.spectral_filters import SpectralFilters
 from physlayer.color.stains import StainOpticalDensity
 from physlayer.core.layer import PhysicalLayer
-from physlayer.envelope import Envelope, LogCompression
 from physlayer.exposure.hdr import ExposureBracket, ExposureMosaic
 from physlayer.exposure.response import Response
 from physlayer.exposure.transmission import Exposure, Gamma, TransmissionMask
@@ -41,7 +39,9 @@ from physlayer.sampling.sensor_placement import SensorPlacement
 from physlayer.sensor.electrons import Sensor
 from physlayer.sensor.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.sensor.quanta import QuantaSensor
-from physlayer.transducer import TransducerArray
+from physlayer.ultrasound.channel_selection import ChannelSelection
+from physlayer.ultrasound.envelope import Envelope, LogCompression
+from physlayer.ultrasound.transducer_array import TransducerArray
 
 __all__ = ["LAYERS", "LayerCase"]
 

@@ -15,7 +15,7 @@ from physlayer import (
     seed_noise,
 )
 from physlayer.segmentation_metrics import jaccard
-from physlayer.transducer import parts_of
+from physlayer.ultrasound.transducer_array import parts_of
 
 CHANNELS = 20
 

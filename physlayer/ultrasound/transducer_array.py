@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.beam import RECEIVES, axial_pulse, lateral_spread, pulse_deviation
 from physlayer.color.srgb import intensity
 from physlayer.core.randomness import Noise
 from physlayer.core.validation import Accepts, plain_number
 from physlayer.optics.convolution import fast_length
 from physlayer.sampling.subset_layer import ChoosingLayer
+from physlayer.ultrasound.beam import RECEIVES, axial_pulse, lateral_spread, pulse_deviation
 
 __all__ = ["PARTS", "TransducerArray", "field_of", "parts_of"]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import Accepts
-from physlayer.transducer import PARTS, field_of
+from physlayer.ultrasound.transducer_array import PARTS, field_of
 
 __all__ = ["Envelope", "LogCompression", "log_compress", "power_envelope"]
 
