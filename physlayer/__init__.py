@@ -14,8 +14,6 @@ from physlayer.core.subset import choose
 from physlayer.exposure.hdr import ExposureBracket, ExposureMosaic
 from physlayer.exposure.response import Response
 from physlayer.exposure.transmission import Exposure, Gamma, TransmissionMask
-from physlayer.local_lmmse import local_least_squares, local_lmmse
-from physlayer.locally_connected import LocallyConnected2d
 from physlayer.optics.blur import Blur
 from physlayer.optics.coherent import CoherentImaging
 from physlayer.optics.illumination import LedIllumination
@@ -30,6 +28,8 @@ from physlayer.quantization.bit_budget import BitBudget
 from physlayer.quantization.bit_depth import BitDepth, effective_bits
 from physlayer.quantization.learned_step import LearnedStep
 from physlayer.quantization.staircase import SoftStaircase
+from physlayer.restoration.least_squares import local_least_squares, local_lmmse
+from physlayer.restoration.local_convolution import LocallyConnected2d
 from physlayer.sampling.fourier import FourierSampling
 from physlayer.sampling.projection import ProjectionSampling
 from physlayer.sampling.sensor_placement import SensorPlacement

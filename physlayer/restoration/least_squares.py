@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from physlayer.core.validation import plain_number
-from physlayer.locally_connected import window_size
+from physlayer.restoration.local_convolution import window_size
 
 __all__ = ["local_least_squares", "local_lmmse"]
 
