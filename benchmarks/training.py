@@ -27,7 +27,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from physlayer.data import ImageSet
+from physlayer.data.image_set import ImageSet
 from physlayer.training import Recipe, fit
 
 HEIGHT, WIDTH, BATCH = 60, 80, 64

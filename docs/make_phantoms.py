@@ -21,7 +21,7 @@ from physlayer.sweeps.overview import SWEEP
 from physlayer.tasks.base import Options, get_task
 from tables import DOCS, interval, load, provenance_lines, table
 
-from physlayer.data import ImageSet
+from physlayer.data.image_set import ImageSet
 from physlayer.sweep import Sweep
 from physlayer.sweep.asked import asked
 from physlayer.sweep.figure import draw_curves

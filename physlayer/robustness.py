@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.data import TaskData
+from physlayer.data.image_set import TaskData
 from physlayer.levels import Level, crossed, make_levels
 from physlayer.robustness_result import RobustnessGrid
 from physlayer.training import DRAWS, Recipe, fit, predict_exposures, seeded

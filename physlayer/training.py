@@ -16,10 +16,10 @@ from physlayer.color.srgb import linear_to_srgb
 from physlayer.core.audit import MovementAudit, audit_gradients, parameter_groups
 from physlayer.core.camera import physical_layers
 from physlayer.core.randomness import noise_draw, seed_noise
-from physlayer.data import ImageSet
+from physlayer.data.image_set import ImageSet
+from physlayer.data.splits import epoch_order
 from physlayer.problems import Classification, Problem
 from physlayer.recipe import Recipe
-from physlayer.splits import epoch_order
 
 __all__ = ["FitResult", "Recipe", "TrainingError", "fit", "predict", "predict_exposures", "seeded"]
 

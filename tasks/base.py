@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from physlayer.data import TaskData
+from physlayer.data.image_set import TaskData
 from physlayer.training import Recipe
 
 __all__ = ["Options", "Task", "get_task", "refuse", "task_names"]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from physlayer.data import ImageSet
+from physlayer.data.image_set import ImageSet
 
 __all__ = ["cached", "rendered_sets"]
 

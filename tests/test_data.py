@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from physlayer.data import ImageSet, TaskData, fingerprint, linear_to_srgb, srgb_to_linear
-from physlayer.splits import epoch_order, group_split
+from physlayer.data.image_set import ImageSet, TaskData, fingerprint, linear_to_srgb, srgb_to_linear
+from physlayer.data.splits import epoch_order, group_split
 
 
 def make_set(count=12, channels=3, encoding="srgb", images=None, sources=6, classes=2):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from physlayer import BitDepth, SoftStaircase
-from physlayer.data import ImageSet
+from physlayer.data.image_set import ImageSet
 from physlayer.training import Recipe, TrainingError, fit, predict, seeded
 
 

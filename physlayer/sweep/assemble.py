@@ -7,7 +7,7 @@ import functools
 import torch
 from torch import Tensor, nn
 
-from physlayer.data import ImageSet, TaskData
+from physlayer.data.image_set import ImageSet, TaskData
 from physlayer.sweep.grid import Point, Variant
 from physlayer.training import seeded
 

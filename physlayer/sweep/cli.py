@@ -9,7 +9,7 @@ import time
 import warnings
 from pathlib import Path
 
-from physlayer.data import TaskData
+from physlayer.data.image_set import TaskData
 from physlayer.recipe import Recipe
 from physlayer.sweep.grid import Run, Sweep, Variant, make_runs, retrained
 from physlayer.sweep.records import read_record, read_records, record_path, writable_folder, write_json

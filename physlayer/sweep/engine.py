@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.camera import export_camera
-from physlayer.data import TaskData
+from physlayer.data.image_set import TaskData
 from physlayer.sweep.assemble import assemble, camera_of, chosen_candidate, point_of, scenes_of
 from physlayer.sweep.grid import Run, Sweep, Variant
 from physlayer.sweep.records import read_record, record_path, write_json

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.camera import export_camera
-from physlayer.data import TaskData
+from physlayer.data.image_set import TaskData
 from physlayer.saliency import parameter_saliency, saliency, split_camera
 from physlayer.sweep import engine
 from physlayer.sweep.asked import Asked, asked

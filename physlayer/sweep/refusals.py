@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from physlayer.data import TaskData
+from physlayer.data.image_set import TaskData
 from physlayer.sweep.assemble import handed_over, point_of
 from physlayer.sweep.grid import Run, Variant
 

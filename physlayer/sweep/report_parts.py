@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from physlayer.data import linear_to_srgb
+from physlayer.data.image_set import linear_to_srgb
 from physlayer.sweep.grid import Variant
 from physlayer.sweep.learned_maps import flat_map, is_map, learned_quantities
 from physlayer.sweep.looks import BOUND_COLOUR, COLOURS, bare, image_bytes, panels, short

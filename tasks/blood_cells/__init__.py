@@ -11,7 +11,7 @@ from physlayer.tasks.cache import cached
 from physlayer.tasks.networks import build_network
 from torch import Tensor, nn
 
-from physlayer.data import ImageSet, TaskData, fingerprint
+from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.training import Recipe
 
 __all__ = ["TASK", "BloodCells"]

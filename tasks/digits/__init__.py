@@ -13,8 +13,8 @@ from physlayer.tasks.digits.networks import build_network
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.data import ImageSet, TaskData, fingerprint
-from physlayer.splits import group_split
+from physlayer.data.image_set import ImageSet, TaskData, fingerprint
+from physlayer.data.splits import group_split
 from physlayer.training import Recipe
 
 __all__ = ["TASK", "Digits", "embedded_digits"]

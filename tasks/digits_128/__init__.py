@@ -14,7 +14,7 @@ from physlayer.tasks.base import Options
 from physlayer.tasks.digits import Digits
 from torch import Tensor
 
-from physlayer.data import ImageSet, TaskData, fingerprint
+from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.training import Recipe
 
 __all__ = ["TASK", "FewDigits", "FewImages", "balanced_draw", "turn_shift_zoom"]

@@ -16,9 +16,9 @@ from physlayer.tasks.ultrasound.networks import NetworkInNetwork
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.data import ImageSet, TaskData, fingerprint
+from physlayer.data.image_set import ImageSet, TaskData, fingerprint
+from physlayer.data.splits import group_split
 from physlayer.problems import Classification
-from physlayer.splits import group_split
 from physlayer.training import Recipe
 
 __all__ = ["TASK", "Elevation"]

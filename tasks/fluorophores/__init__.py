@@ -15,7 +15,7 @@ from physlayer.tasks.networks import build_network
 from torch import Tensor, nn
 
 from physlayer.color.spectra import emission_spectra, wavelength_axis
-from physlayer.data import ImageSet, TaskData, fingerprint
+from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.training import Recipe
 
 __all__ = ["CLASSES", "EMISSION", "TASK", "Fluorophores", "make_cells"]

@@ -25,7 +25,7 @@ from physlayer.tasks.augmentation import lamp, mirror
 from physlayer.tasks.base import Options
 from torch import Tensor, nn
 
-from physlayer.data import TaskData
+from physlayer.data.image_set import TaskData
 from physlayer.training import Recipe
 
 __all__ = ["TASK", "Folder"]

@@ -11,9 +11,9 @@ from physlayer.tasks.folder.sources import join_copies
 from physlayer.tasks.tables import some
 from torch import Tensor
 
-from physlayer.data import ImageSet, TaskData, fingerprint
+from physlayer.data.image_set import ImageSet, TaskData, fingerprint
+from physlayer.data.splits import group_split
 from physlayer.problems import Classification, Problem, Regression, Segmentation
-from physlayer.splits import group_split
 
 __all__ = ["task_data"]
 

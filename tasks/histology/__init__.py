@@ -12,7 +12,7 @@ from physlayer.tasks.base import Options, refuse
 from physlayer.tasks.cache import rendered_sets
 from torch import Tensor, nn
 
-from physlayer.data import ImageSet, TaskData, fingerprint
+from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.problems import Segmentation
 from physlayer.training import Recipe
 

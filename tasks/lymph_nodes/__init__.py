@@ -15,8 +15,8 @@ from physlayer.tasks.cache import rendered_sets
 from physlayer.tasks.networks import build_network
 from torch import Tensor, nn
 
-from physlayer.data import ImageSet, TaskData, fingerprint
-from physlayer.splits import group_split
+from physlayer.data.image_set import ImageSet, TaskData, fingerprint
+from physlayer.data.splits import group_split
 from physlayer.training import Recipe
 
 __all__ = ["TASK", "LymphNodes"]

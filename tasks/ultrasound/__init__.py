@@ -14,9 +14,9 @@ from physlayer.tasks.augmentation import mirror, small_turn, white_noise
 from physlayer.tasks.base import Options, refuse
 from torch import Tensor, nn
 
-from physlayer.data import ImageSet, TaskData, fingerprint
+from physlayer.data.image_set import ImageSet, TaskData, fingerprint
+from physlayer.data.splits import group_split
 from physlayer.problems import Regression
-from physlayer.splits import group_split
 from physlayer.training import Recipe
 
 __all__ = ["TASK", "Ultrasound"]

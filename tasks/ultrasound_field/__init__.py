@@ -12,7 +12,7 @@ from physlayer.tasks.base import Options, refuse
 from physlayer.tasks.ultrasound import Ultrasound
 from torch import Tensor
 
-from physlayer.data import TaskData
+from physlayer.data.image_set import TaskData
 
 __all__ = ["TASK", "UltrasoundField"]
 

@@ -18,7 +18,7 @@ import torch
 from physlayer.sweeps.bit_depth import SWEEP
 from physlayer.tasks.base import Options, get_task
 
-from physlayer.data import ImageSet, TaskData
+from physlayer.data.image_set import ImageSet, TaskData
 from physlayer.sweep import main, parse_values
 from physlayer.sweep.cli import chosen_variants, parse_seeds
 from physlayer.sweep.grid import Run

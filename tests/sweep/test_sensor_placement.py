@@ -6,7 +6,7 @@ import torch
 from physlayer.sweeps.sensor_placement import SWEEP, by_pivots, by_variance, count, uniform_grid
 from torch import nn
 
-from physlayer.data import ImageSet, TaskData
+from physlayer.data.image_set import ImageSet, TaskData
 from physlayer.sweep.assemble import point_of
 from physlayer.sweep.grid import Point
 

@@ -11,7 +11,7 @@ from physlayer.tasks.blood_cells.content_groups import group_by_content
 from physlayer.tasks.blood_cells.kaggle import load_folder, straddling_groups
 from PIL import Image
 
-from physlayer.splits import group_split
+from physlayer.data.splits import group_split
 
 CLASSES = ("EOSINOPHIL", "MONOCYTE")
 

@@ -1,0 +1,1 @@
+"""Images with their answers and sources, and how they are split."""
