@@ -18,7 +18,7 @@ from physlayer.core.camera import physical_layers
 from physlayer.core.randomness import noise_draw, seed_noise
 from physlayer.data.image_set import ImageSet
 from physlayer.data.splits import epoch_order
-from physlayer.problems import Classification, Problem
+from physlayer.problems.classification import Classification, Problem
 from physlayer.recipe import Recipe
 
 __all__ = ["FitResult", "Recipe", "TrainingError", "fit", "predict", "predict_exposures", "seeded"]

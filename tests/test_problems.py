@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from physlayer import BitDepth
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
-from physlayer.problems import Classification, Regression, Segmentation, resized
+from physlayer.problems.classification import Classification, Regression, Segmentation, resized
 from physlayer.regression_metrics import bland_altman
 from physlayer.segmentation_metrics import dice, jaccard
 from physlayer.sweep import Sweep, Variant, main

@@ -23,7 +23,7 @@ from physlayer import (
 )
 from physlayer import robustness as robustness_module
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
-from physlayer.problems import Segmentation
+from physlayer.problems.classification import Segmentation
 from physlayer.robustness import Level, crossed, deployed, make_levels, robustness_grid
 from physlayer.training import Recipe, fit, predict_exposures, seeded
 

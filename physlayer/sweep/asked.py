@@ -9,7 +9,7 @@ __all__ = ["Asked", "asked"]
 
 @dataclass(frozen=True)
 class Asked:
-    """As :class:`physlayer.problems.Problem` describes itself; ``class_names`` or ``names`` of the numbers, or none."""
+    """As :class:`.Problem` describes itself; ``class_names`` or ``names`` of the numbers, or none."""
 
     kind: str = "classification"
     score: str = "accuracy"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from physlayer.problems import resized
+from physlayer.problems.classification import resized
 from physlayer.sweep import report_parts
 from physlayer.sweep.looks import BOUND_COLOUR, COLOURS, bare, panels, short
 from physlayer.sweep.rebuild import Material, data_of

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.data.splits import group_split
-from physlayer.problems import Classification, Problem, Regression, Segmentation
+from physlayer.problems.classification import Classification, Problem, Regression, Segmentation
 
 __all__ = ["task_data"]
 

@@ -13,7 +13,7 @@ from physlayer.tasks.cache import rendered_sets
 from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
-from physlayer.problems import Segmentation
+from physlayer.problems.classification import Segmentation
 from physlayer.training import Recipe
 
 __all__ = ["TASK", "Histology"]

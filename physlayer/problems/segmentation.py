@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from physlayer.problem import all_exposures, described
+from physlayer.problems.base import all_exposures, described
 
 __all__ = ["Segmentation", "resized"]
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from physlayer.problem import Problem, all_exposures, described
-from physlayer.segmentation import Segmentation, resized
+from physlayer.problems.base import Problem, all_exposures, described
+from physlayer.problems.segmentation import Segmentation, resized
 
 __all__ = ["Classification", "Problem", "Regression", "Segmentation", "resized"]
 
