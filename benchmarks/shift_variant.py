@@ -5,7 +5,7 @@
 
 References, each the sum of eight blurs with a product before or behind each: "plain", an FFT convolution as one writes
 it (``rfft2`` of the padded image, product, ``irfft2``, differentiated by PyTorch); "fast size", the same with the image
-padded to a size whose transform is fast; and ``physlayer.optics.convolution.convolve``. Rounds are interleaved and the medians
+padded to a size whose transform is fast; and ``optics.convolution.convolve``. Rounds are interleaved and the medians
 compared, once with everything learned and once with the blur fixed. The peak of the memory is that of one forward and
 backward pass with everything learned, in a process of its own, without the images.
 """

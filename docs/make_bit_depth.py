@@ -29,7 +29,7 @@ from tables import (
     table,
 )
 
-from physlayer.statistics import seed_correlation
+from physlayer.metrics.statistics import seed_correlation
 from physlayer.sweep.judged import Judged, judged
 from physlayer.sweep.summary import paired_rows, summary_rows, write_summary
 

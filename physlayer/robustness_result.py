@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from physlayer.levels import Level
-from physlayer.statistics import Difference, cluster_bootstrap, paired_difference
+from physlayer.metrics.statistics import Difference, cluster_bootstrap, paired_difference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ class RobustnessGrid:
     def interval(self, level: float = 0.95) -> np.ndarray:
         """Low and high end of the interval over seeds and sources, ``(train, test, 2)``.
 
-        By :func:`physlayer.statistics.cluster_bootstrap`, within classes where every source holds one class.
+        By :func:`physlayer.metrics.statistics.cluster_bootstrap`, within classes where every source holds one class.
         """
         shape, strata = self.scores.shape, self._strata()
         found = [cluster_bootstrap(cell, self.groups, strata=strata, level=level) for cell in self._cells()]

@@ -14,7 +14,7 @@ from physlayer import (
     parameter_groups,
     seed_noise,
 )
-from physlayer.segmentation_metrics import jaccard
+from physlayer.metrics.segmentation import jaccard
 from physlayer.ultrasound.transducer_array import parts_of
 
 CHANNELS = 20

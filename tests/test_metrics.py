@@ -7,7 +7,7 @@ import pytest
 import sklearn.metrics as reference
 from scipy.stats import mannwhitneyu
 
-from physlayer import metrics
+from physlayer.metrics import classification as metrics
 
 NAMES = ("eosinophil", "lymphocyte", "monocyte", "neutrophil")
 

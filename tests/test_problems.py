@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from physlayer import BitDepth
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
+from physlayer.metrics.regression import bland_altman
+from physlayer.metrics.segmentation import dice, jaccard
 from physlayer.problems.classification import Classification, Regression, Segmentation, resized
-from physlayer.regression_metrics import bland_altman
-from physlayer.segmentation_metrics import dice, jaccard
 from physlayer.sweep import Sweep, Variant, main
 from physlayer.training import Recipe, fit, predict
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from physlayer import statistics
-from physlayer.statistics import cluster_bootstrap, paired_difference
+from physlayer.metrics import statistics
+from physlayer.metrics.statistics import cluster_bootstrap, paired_difference
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ class Classification:
         return (outputs.argmax(1) == targets).double()
 
     def metrics(self, outputs: Tensor, targets: Tensor, groups: np.ndarray) -> dict:
-        from physlayer.metrics import classification_metrics, group_macro_accuracy
+        from physlayer.metrics.classification import classification_metrics, group_macro_accuracy
 
         outputs, targets, groups = all_exposures(outputs, targets, groups, 2)
         probabilities = torch.softmax(outputs.double(), 1).numpy()
@@ -192,7 +192,7 @@ class Regression:
         return (self.predicted(outputs.double(), targets) - self.true(targets)).abs().mean(1)
 
     def metrics(self, outputs: Tensor, targets: Tensor, groups: np.ndarray) -> dict:
-        from physlayer.regression_metrics import regression_metrics
+        from physlayer.metrics.regression import regression_metrics
 
         outputs, targets, groups = all_exposures(outputs, targets.double(), groups, 2)
         truth, predicted = self.true(targets).numpy(), self.predicted(outputs.double(), targets).numpy()

@@ -62,7 +62,7 @@ class Segmentation:
         return entropy + (1 - (2 * both + 1) / (each + 1)).mean()
 
     def score_images(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        from physlayer.segmentation_metrics import dice
+        from physlayer.metrics.segmentation import dice
 
         return torch.from_numpy(dice(self.masks(outputs, targets), targets.numpy()))
 
@@ -71,7 +71,7 @@ class Segmentation:
         return resized(outputs, targets).argmax(1).numpy()
 
     def metrics(self, outputs: Tensor, targets: Tensor, groups: np.ndarray) -> dict:
-        from physlayer.segmentation_metrics import segmentation_metrics
+        from physlayer.metrics.segmentation import segmentation_metrics
 
         outputs, targets, groups = all_exposures(outputs, targets, groups, 4)
         return segmentation_metrics(targets.numpy(), self.masks(outputs, targets), groups)

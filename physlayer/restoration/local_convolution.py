@@ -143,7 +143,7 @@ class LocallyConnected2d(nn.Module):
 
     Take a window at least as wide as the blur, train with the noise there will be (the inverse of a blur without noise
     explodes), do not flip or shift images behind the blur, and judge on other images: the full form needs thousands,
-    the low-rank one far fewer. Compare with :func:`~physlayer.restoration.least_squares.local_least_squares`: no training at all.
+    the low-rank one far fewer. Compare with :func:`.local_least_squares`: no training at all.
 
     Args:
         channels: :math:`C`, or ``(C, C')``. size: :math:`(H, W)` of the images. window: :math:`k` or ``(k, l)``, odd.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from physlayer.statistics import cluster_bootstrap, paired_difference
+from physlayer.metrics.statistics import cluster_bootstrap, paired_difference
 from physlayer.sweep.asked import asked
 
 __all__ = ["Judged", "judged", "scores_of"]

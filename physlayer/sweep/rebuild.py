@@ -282,7 +282,7 @@ def agreement(material: Material, variant: Variant, value: float, name: str) -> 
 
 def correlation(maps: list[np.ndarray]) -> str:
     """Mean correlation of maps between seeds, or why there is none."""
-    from physlayer.statistics import seed_correlation
+    from physlayer.metrics.statistics import seed_correlation
 
     if len(maps) < 2:
         return "needs two seeds"

@@ -66,7 +66,7 @@ def confusion_figure(material: Material) -> Figure:
 
 def roc_figure(material: Material) -> Figure:
     """One-vs-rest ROC curves at the lowest and highest value, true positive rate averaged over seeds."""
-    from physlayer.metrics import roc_points
+    from physlayer.metrics.classification import roc_points
 
     points, rates = material.ends(), np.linspace(0, 1, 101)
     figure, grid = panels(len(points), COLUMNS, 1.75, 1.8)
@@ -94,7 +94,7 @@ def roc_figure(material: Material) -> Figure:
 
 def reliability_figure(material: Material) -> Figure:
     """Accuracy against confidence at the lowest and highest value, one line per seed."""
-    from physlayer.metrics import reliability_points
+    from physlayer.metrics.classification import reliability_points
 
     points = material.ends()
     figure, grid = panels(len(points), COLUMNS, 1.75, 1.8)

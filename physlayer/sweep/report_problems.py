@@ -149,7 +149,7 @@ def agreement(material: Material) -> Iterator[str]:
 
 def agreement_figure(material: Material) -> Figure:
     """A row per arm at its lowest and highest value; two panels, a colour per number."""
-    from physlayer.regression_metrics import bland_altman
+    from physlayer.metrics.regression import bland_altman
 
     points = material.ends()
     figure, grid = panels(2 * len(points), 4 if len(points) > 1 else 2, 1.75, 1.6)

@@ -11,7 +11,7 @@ from torch import nn
 from physlayer import BitBudget, BitDepth
 from physlayer.core.camera import export_camera
 from physlayer.data.image_set import ImageSet, TaskData
-from physlayer.metrics import classification_metrics
+from physlayer.metrics.classification import classification_metrics
 from physlayer.sweep import Sweep, Variant, engine
 from physlayer.sweep.assemble import assemble, point_of
 from physlayer.sweep.figure import draw_figure, make_figure

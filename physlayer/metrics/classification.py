@@ -1,7 +1,7 @@
 """Numbers that describe one run of a classifier: accuracy, ranking, calibration.
 
 ``targets`` are ``(N,)`` integer labels and ``probabilities`` ``(N, K)`` rows that sum to 1. The largest
-probability is the prediction; ties go to the lowest index. Intervals are in `physlayer.statistics`.
+probability is the prediction; ties go to the lowest index. Intervals are in `physlayer.metrics.statistics`.
 
 **Absent classes.** A class without test images has no recall and no ranking: its entry is ``None``, macro
 averages run over the other classes, and ``absent_classes`` names it. A class that has all the images has no

@@ -1,0 +1,1 @@
+"""Numbers per run, and intervals and paired differences over sources and seeds."""
