@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from physlayer.data.image_set import ImageSet
-from physlayer.training import Recipe, fit
+from physlayer.training.loop import Recipe, fit
 
 HEIGHT, WIDTH, BATCH = 60, 80, 64
 

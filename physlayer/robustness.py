@@ -25,7 +25,7 @@ from physlayer.core.layer import PhysicalLayer
 from physlayer.data.image_set import TaskData
 from physlayer.levels import Level, crossed, make_levels
 from physlayer.robustness_result import RobustnessGrid
-from physlayer.training import DRAWS, Recipe, fit, predict_exposures, seeded
+from physlayer.training.loop import DRAWS, Recipe, fit, predict_exposures, seeded
 
 __all__ = ["Level", "RobustnessGrid", "crossed", "deployed", "make_levels", "robustness_grid"]
 

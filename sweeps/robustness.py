@@ -34,7 +34,7 @@ from physlayer.sweep.engine import task_data
 from physlayer.sweep.looks import image_bytes
 from physlayer.sweep.records import writable_folder
 from physlayer.sweep.values import parse_values
-from physlayer.training import TrainingError
+from physlayer.training.loop import TrainingError
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from physlayer.metrics.regression import bland_altman
 from physlayer.metrics.segmentation import dice, jaccard
 from physlayer.problems.classification import Classification, Regression, Segmentation, resized
 from physlayer.sweep import Sweep, Variant, main
-from physlayer.training import Recipe, fit, predict
+from physlayer.training.loop import Recipe, fit, predict
 
 EYE = Regression(("horizontal", "vertical"), "mm", mean=(24.0, 23.0), deviation=(2.0, 1.0), tolerance=0.5)
 

@@ -25,7 +25,7 @@ from physlayer import robustness as robustness_module
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.problems.classification import Segmentation
 from physlayer.robustness import Level, crossed, deployed, make_levels, robustness_grid
-from physlayer.training import Recipe, fit, predict_exposures, seeded
+from physlayer.training.loop import Recipe, fit, predict_exposures, seeded
 
 
 def stripes(count, seed, sources=10):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData
 from physlayer.sweep.grid import Point, Variant
-from physlayer.training import seeded
+from physlayer.training.loop import seeded
 
 __all__ = ["assemble", "camera_of", "chosen_candidate", "point_of", "quantiles_of", "scenes_of"]
 

@@ -10,11 +10,11 @@ import warnings
 from pathlib import Path
 
 from physlayer.data.image_set import TaskData
-from physlayer.recipe import Recipe
 from physlayer.sweep.grid import Run, Sweep, Variant, make_runs, retrained
 from physlayer.sweep.records import read_record, read_records, record_path, writable_folder, write_json
 from physlayer.sweep.refusals import require_answers, require_cameras, require_judgement
 from physlayer.sweep.values import EXAMPLES, parse_values
+from physlayer.training.recipe import Recipe
 
 FEW_SOURCES = 10  # of the test set: below, a bootstrap over sources says little
 LEAK_SHARE = 0.05  # of the test images with a source in the pool: above, the test says little

@@ -19,7 +19,7 @@ from physlayer.data.image_set import TaskData
 from physlayer.sweep.assemble import assemble, camera_of, chosen_candidate, point_of, scenes_of
 from physlayer.sweep.grid import Run, Sweep, Variant
 from physlayer.sweep.records import read_record, record_path, write_json
-from physlayer.training import DRAWS, Recipe, TrainingError, fit, predict_exposures
+from physlayer.training.loop import DRAWS, Recipe, TrainingError, fit, predict_exposures
 
 __all__ = ["execute", "run_one"]
 

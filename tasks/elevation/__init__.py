@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.data.splits import group_split
 from physlayer.problems.classification import Classification
-from physlayer.training import Recipe
+from physlayer.training.loop import Recipe
 
 __all__ = ["TASK", "Elevation"]
 

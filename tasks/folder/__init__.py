@@ -26,7 +26,7 @@ from physlayer.tasks.base import Options
 from torch import Tensor, nn
 
 from physlayer.data.image_set import TaskData
-from physlayer.training import Recipe
+from physlayer.training.loop import Recipe
 
 __all__ = ["TASK", "Folder"]
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.problems.classification import Segmentation
-from physlayer.training import Recipe
+from physlayer.training.loop import Recipe
 
 __all__ = ["TASK", "Histology"]
 

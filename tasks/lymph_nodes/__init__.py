@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.data.splits import group_split
-from physlayer.training import Recipe
+from physlayer.training.loop import Recipe
 
 __all__ = ["TASK", "LymphNodes"]
 

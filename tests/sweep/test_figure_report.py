@@ -20,7 +20,7 @@ from physlayer.sweep.looks import styles
 from physlayer.sweep.rebuild import Material, agreement, compared, control_notes, rebuild_model
 from physlayer.sweep.report import OF_THE_PROBLEM, SECTIONS, write_report
 from physlayer.sweep.summary import summary_rows
-from physlayer.training import predict
+from physlayer.training.loop import predict
 
 SHAPE, VALUES, SEEDS, NAMES = (3, 16, 16), (1, 4), (0, 1), ("round", "lobed", "long", "<tiny>")
 

@@ -8,7 +8,7 @@ import torch
 from physlayer.tasks.base import Options, get_task
 from physlayer.tasks.digits_128 import DEGREES, SHIFT, ZOOM, balanced_draw, turn_shift_zoom
 
-from physlayer.training import fit, predict
+from physlayer.training.loop import fit, predict
 
 torch.set_num_threads(1)
 

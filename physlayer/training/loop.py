@@ -19,7 +19,7 @@ from physlayer.core.randomness import noise_draw, seed_noise
 from physlayer.data.image_set import ImageSet
 from physlayer.data.splits import epoch_order
 from physlayer.problems.classification import Classification, Problem
-from physlayer.recipe import Recipe
+from physlayer.training.recipe import Recipe
 
 __all__ = ["FitResult", "Recipe", "TrainingError", "fit", "predict", "predict_exposures", "seeded"]
 
