@@ -20,7 +20,7 @@ from physlayer.sweeps.bit_depth import SWEEP
 from physlayer.tasks.base import Options
 from tables import DOCS, load, provenance_lines, table
 
-from physlayer.saliency import randomisation_check, rank_correlation, saliency
+from physlayer.saliency.maps import randomisation_check, rank_correlation, saliency
 from physlayer.sweep.looks import bare, image_bytes, panels
 from physlayer.sweep.rebuild import data_of, rebuild_model, scale_of
 

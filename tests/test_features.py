@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from physlayer import Sensor
-from physlayer.features import feature_map, features_of
+from physlayer.saliency.embedding import feature_map, features_of
 
 
 def test_features_are_what_the_last_linear_layer_is_given_and_no_hook_is_left():

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from physlayer.core.camera import export_camera
 from physlayer.data.image_set import TaskData
-from physlayer.saliency import parameter_saliency, saliency, split_camera
+from physlayer.saliency.maps import parameter_saliency, saliency, split_camera
 from physlayer.sweep import engine
 from physlayer.sweep.asked import Asked, asked
 from physlayer.sweep.assemble import assemble, chosen_candidate, point_of

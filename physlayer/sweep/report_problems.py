@@ -90,7 +90,7 @@ def features(material: Material) -> Iterator[str]:
 
 def feature_figure(material: Material) -> Figure:
     """One panel per arm, at its lowest value."""
-    from physlayer.features import feature_map, features_of
+    from physlayer.saliency.embedding import feature_map, features_of
 
     lowest = material.values[0] if material.values else None
     points = [(v, lowest if v.swept else None) for v in material.variants if v.source is None and not v.translate]

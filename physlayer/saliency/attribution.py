@@ -1,4 +1,4 @@
-"""The pieces behind `physlayer.saliency`: where the camera ends, what the score is, and its gradient."""
+"""The pieces behind `physlayer.saliency.maps`: where the camera ends, what the score is, and its gradient."""
 
 from __future__ import annotations
 

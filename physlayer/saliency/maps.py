@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 from physlayer.core.validation import check_images
-from physlayer.saliency_parts import (
+from physlayer.saliency.attribution import (
     GuidedReLU,
     convolution,
     evaluation,
