@@ -1,6 +1,6 @@
 """The promises every physical layer keeps, as checks that raise ``ContractError`` with a sentence.
 
-Run by ``tests/test_contract.py`` over ``physlayer.registry.LAYERS``; use them on a layer of your own with
+Run by ``tests/test_contract.py`` over ``physlayer.testing.layer_cases.LAYERS``; use them on a layer of your own with
 ``check_layer(LayerCase("Mine", lambda: Mine(nn.Parameter(...))))``.
 """
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from physlayer.core.randomness import noise_draw
-from physlayer.registry import LayerCase
+from physlayer.testing.layer_cases import LayerCase
 
 __all__ = ["CHECKS", "ContractError", "check_layer"]
 
