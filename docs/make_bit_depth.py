@@ -29,9 +29,9 @@ from tables import (
     table,
 )
 
+from physlayer.experiment.scores import Judged, judged
+from physlayer.experiment.summary import paired_rows, summary_rows, write_summary
 from physlayer.metrics.statistics import seed_correlation
-from physlayer.sweep.judged import Judged, judged
-from physlayer.sweep.summary import paired_rows, summary_rows, write_summary
 
 FIGURE_ARMS = ("fixed", "tuned", "learned", "per_pixel", "bit_budget", "bit_lattice", "none")
 NAME = "bit_depth_blood_cells"

@@ -20,9 +20,9 @@ from physlayer.sweeps.bit_depth import SWEEP
 from physlayer.tasks.base import Options
 from tables import DOCS, load, provenance_lines, table
 
+from physlayer.experiment.plot_style import bare, image_bytes, panels
+from physlayer.experiment.report.context import data_of, rebuild_model, scale_of
 from physlayer.saliency.maps import randomisation_check, rank_correlation, saliency
-from physlayer.sweep.looks import bare, image_bytes, panels
-from physlayer.sweep.rebuild import data_of, rebuild_model, scale_of
 
 METHODS = {"guided_backpropagation": "guided backpropagation", "grad_cam": "Grad-CAM", "gradient": "gradient"}
 DRAWN = ("guided_backpropagation", "grad_cam")

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from tables import DOCS, load
 
-from physlayer.sweep.learned_maps import learned_quantities
-from physlayer.sweep.looks import COLOURS, bare, image_bytes, panels
-from physlayer.sweep.values import shown_value
+from physlayer.experiment.axis import shown_value
+from physlayer.experiment.camera_maps import learned_quantities
+from physlayer.experiment.plot_style import COLOURS, bare, image_bytes, panels
 
 FILTERS = {"R": COLOURS[1], "G": COLOURS[2], "B": COLOURS[0], "W": "#eeeeee"}
 

@@ -21,7 +21,7 @@ from physlayer.tasks.blood_cells.phantom import CLASS_NAMES, make_phantom
 
 from benchmarks.phantom_difficulty import CONDITIONS, TEST_SEED
 from physlayer.color.srgb import linear_to_srgb
-from physlayer.sweep.looks import BOUND_COLOUR, COLOURS, bare
+from physlayer.experiment.plot_style import BOUND_COLOUR, COLOURS, bare
 
 DOCS = Path(__file__).resolve().parent
 SHOWN = ("full", "2-bit", "1-bit", "/4", "grey")

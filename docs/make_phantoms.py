@@ -22,13 +22,13 @@ from physlayer.tasks.base import Options, get_task
 from tables import DOCS, interval, load, provenance_lines, table
 
 from physlayer.data.image_set import ImageSet
-from physlayer.sweep import Sweep
-from physlayer.sweep.asked import asked
-from physlayer.sweep.figure import draw_curves
-from physlayer.sweep.judged import Judged, judged
-from physlayer.sweep.looks import bare, image_bytes, panels
-from physlayer.sweep.report_parts import shown
-from physlayer.sweep.summary import summary_rows
+from physlayer.experiment import Sweep
+from physlayer.experiment.plot_curves import draw_curves
+from physlayer.experiment.plot_style import bare, image_bytes, panels
+from physlayer.experiment.problem_info import asked
+from physlayer.experiment.report.figures import shown
+from physlayer.experiment.scores import Judged, judged
+from physlayer.experiment.summary import summary_rows
 
 REAL = {"blood_cells": "blood_cells", "digits": "mnist", "histology": "warwick", "ultrasound": "fetal_head"}
 SHOWN = 4  # images of each kind

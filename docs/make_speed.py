@@ -14,7 +14,7 @@ import sys
 from pages import fill
 from tables import DOCS
 
-from physlayer.sweep.engine import provenance
+from physlayer.experiment.runner import provenance
 
 BENCHMARKS = {
     "sensor": [],

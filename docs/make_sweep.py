@@ -28,10 +28,10 @@ from tables import (
     provenance_lines,
 )
 
-from physlayer.sweep import Sweep
-from physlayer.sweep.asked import asked
-from physlayer.sweep.judged import judged
-from physlayer.sweep.summary import paired_rows, summary_rows, write_summary
+from physlayer.experiment import Sweep
+from physlayer.experiment.problem_info import asked
+from physlayer.experiment.scores import judged
+from physlayer.experiment.summary import paired_rows, summary_rows, write_summary
 
 
 def main() -> None:

@@ -29,9 +29,9 @@ from physlayer.tasks.base import Options
 from physlayer.tasks.digits.numpy_forward import numpy_forward
 from tables import DOCS, interval, load, provenance_lines, table
 
-from physlayer.sweep.asked import asked
-from physlayer.sweep.judged import judged
-from physlayer.sweep.rebuild import data_of, rebuild_model
+from physlayer.experiment.problem_info import asked
+from physlayer.experiment.report.context import data_of, rebuild_model
+from physlayer.experiment.scores import judged
 
 # Folder of the runs: what stands in the table, coursework, aim.
 ROWS = {

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from physlayer.sweep import Sweep
-from physlayer.sweep.asked import Asked
-from physlayer.sweep.figure import draw_figure
-from physlayer.sweep.judged import Judged
-from physlayer.sweep.learned_maps import learned_quantities
-from physlayer.sweep.records import read_records
-from physlayer.sweep.values import shown_value
+from physlayer.experiment import Sweep
+from physlayer.experiment.axis import shown_value
+from physlayer.experiment.camera_maps import learned_quantities
+from physlayer.experiment.plot_curves import draw_figure
+from physlayer.experiment.problem_info import Asked
+from physlayer.experiment.records import read_records
+from physlayer.experiment.scores import Judged
 
 DOCS = Path(__file__).resolve().parent
 CLASSES = Asked()  # what is asked unless said otherwise

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import BitBudget, BitDepth, allocate
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 
 MOST = 8  # bits at one pixel
 LATTICE_BITS = 4

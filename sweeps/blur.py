@@ -27,8 +27,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import BitDepth, Blur, PixelBinning
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.optics.blur import TRUNCATE, gaussian_kernel
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 PIXEL = 4  # scene pixels along a side
 FILL_FACTOR = 0.25  # an interline sensor without microlenses

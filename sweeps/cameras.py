@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import BitDepth, CameraArray, lattice_shifts
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 
 BITS = 8
 LARGEST = 4  # side of the largest array that must fit

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import ColorFilterArray, Sensor
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.sensor.electrons import HEADROOM, fitted_gain, photons_at_full_well
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 BITS = 12
 TILE = 8  # side of the random and the learned tile

@@ -31,10 +31,10 @@ from torch import Tensor, nn
 
 from physlayer import GaussianBlurMap, LocallyConnected2d, Sensor
 from physlayer.core.randomness import noise_draw
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.optics.blur import TRUNCATE
 from physlayer.restoration import least_squares as local_lmmse
 from physlayer.sensor.electrons import HEADROOM, fitted_gain, photons_at_full_well
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 from physlayer.training.loop import DRAWS
 
 NODES = 9  # along each axis

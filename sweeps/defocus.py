@@ -30,10 +30,10 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import IncoherentImaging, Sensor
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.optics.convolution import fast_length
 from physlayer.optics.pupil import OBJECTIVES, zernike_start
 from physlayer.sensor.electrons import fitted_gain
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 OBJECTIVE = OBJECTIVES["20x"]
 WAVELENGTH_UM = 0.55

@@ -34,8 +34,8 @@ from torch import Tensor, nn
 from physlayer import Sensor, SpectralFilters
 from physlayer.color.spectra import rgb_camera_curves, wavelength_axis
 from physlayer.color.unmixing import cramer_rao_bound
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.sensor.electrons import fitted_gain
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 PHOTONS = 100.0  # of one exposure, where the abundances sum to 1
 BITS = 12

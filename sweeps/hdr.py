@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import SENSORS, ExposureMosaic, Sensor
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 
 BITS = 12
 OVERFILLED = 64  # full wells that white gives without a filter

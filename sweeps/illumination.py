@@ -33,9 +33,9 @@ from torch import Tensor, nn
 from physlayer import CoherentImaging, ColorWeights, LedIllumination, Sensor
 from physlayer.color.srgb import intensity
 from physlayer.core.layer import PhysicalLayer
+from physlayer.experiment import Point, Sweep, Variant, main
 from physlayer.optics.illumination import led_grid
 from physlayer.sensor.electrons import fitted_gain, photons_at_full_well
-from physlayer.sweep import Point, Sweep, Variant, main
 
 SIDE = 5  # of the square of LEDs
 INNER = 9  # LEDs within the aperture

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import FourierSampling
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.sampling.fourier import centre, equispaced
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 CENTRE = 0.08  # share of all columns that every arm measures, as in the fastMRI challenge; at most half the budget
 SPREAD = 0.5  # standard deviation of the start of the logits

@@ -52,7 +52,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
 from physlayer import CoherentImaging, ColorWeights, GaussianNoise, PhysicalLayer
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.experiment import Point, Sweep, Variant, main
 
 NOISE = 0.2  # full scales, 1 for the light that meets the sample
 WIDTH = 64  # pixels of the homework's images, in whose cells the radius is given

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from physlayer import BitDepth, Blur, ColorWeights, GaussianNoise, PhotonNoise, PixelBinning
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 
 BITS = (4, 2, 1)
 FACTORS = (2, 4, 8)  # of a pixel's side

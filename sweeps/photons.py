@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import Sensor
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.sensor.electrons import fitted_gain, photons_at_full_well
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 BITS = 10
 

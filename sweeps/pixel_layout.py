@@ -22,7 +22,7 @@ import sys
 from torch import Tensor, nn
 
 from physlayer import BitDepth, PowerLayout, grid_sites, log_polar_sites, random_sites
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 
 BITS = 8
 

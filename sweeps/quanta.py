@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import SENSORS, QuantaSensor, Sensor
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 
 BEST_EXPOSURE = 1.5936  # electrons per frame: the largest exposure-referred SNR (Fossum 2013)
 EFFICIENCY = 0.8

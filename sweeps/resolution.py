@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import BitDepth, PixelLayout
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 
 BITS = 8
 SPREAD = 0.5  # standard deviation of the logarithm of random widths

@@ -28,12 +28,12 @@ from physlayer.tasks.base import Options, get_task, require_pictures
 from torch import nn
 
 from physlayer import Blur, GaussianNoise, PhotonNoise, PixelBinning, SaltPepper, SpeckleNoise
-from physlayer.robustness import Level, RobustnessGrid, make_levels, robustness_grid
-from physlayer.sweep.cli import check_counts, parse_seeds
-from physlayer.sweep.engine import task_data
-from physlayer.sweep.looks import image_bytes
-from physlayer.sweep.records import writable_folder
-from physlayer.sweep.values import parse_values
+from physlayer.experiment.axis import parse_values
+from physlayer.experiment.cli import check_counts, parse_seeds
+from physlayer.experiment.plot_style import image_bytes
+from physlayer.experiment.records import writable_folder
+from physlayer.experiment.robustness.grid import Level, RobustnessGrid, make_levels, robustness_grid
+from physlayer.experiment.runner import task_data
 from physlayer.training.loop import TrainingError
 
 

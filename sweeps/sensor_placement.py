@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import SensorPlacement
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 
 START = 0.5  # standard deviation of the logits before training (Huijben et al. 2020)
 NOISE_FLOOR = 1e-6  # of the largest principal component: below it lies rounding

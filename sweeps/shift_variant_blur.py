@@ -31,9 +31,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from physlayer import BitDepth, GaussianBlurMap, PixelBinning
+from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.optics.blur import TRUNCATE
 from physlayer.optics.shift_variant_blur import from_nodes
-from physlayer.sweep import Point, Sweep, Variant, main, no_layer
 
 NODES = 9  # along each axis
 PIXEL = 2  # scene pixels along a side

@@ -31,7 +31,7 @@ import torch
 from physlayer.tasks.ultrasound.phantom import NOISE_RMS, ocular_array, ocular_camera
 from torch import Tensor, nn
 
-from physlayer.sweep import Point, Sweep, Variant, main
+from physlayer.experiment import Point, Sweep, Variant, main
 
 ELEMENTS = 128
 PITCH_MM = 0.077  # half a wavelength at 10 MHz in tissue

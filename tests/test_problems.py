@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from physlayer import BitDepth
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
+from physlayer.experiment import Sweep, Variant, main
 from physlayer.metrics.regression import bland_altman
 from physlayer.metrics.segmentation import dice, jaccard
 from physlayer.problems.classification import Classification, Regression, Segmentation, resized
-from physlayer.sweep import Sweep, Variant, main
 from physlayer.training.loop import Recipe, fit, predict
 
 EYE = Regression(("horizontal", "vertical"), "mm", mean=(24.0, 23.0), deviation=(2.0, 1.0), tolerance=0.5)
@@ -228,7 +228,7 @@ SWEEP = Sweep(
 def test_sweep_reports_numbers_and_masks_as_it_does_classes(kind, tmp_path, monkeypatch, capsys):
     import physlayer.tasks.base
 
-    from physlayer.sweep import engine
+    from physlayer.experiment import runner as engine
 
     monkeypatch.setattr(physlayer.tasks.base, "get_task", lambda name: Squares(kind))
     monkeypatch.setattr(physlayer.tasks.base, "task_names", lambda: ("squares",))

@@ -21,10 +21,10 @@ from physlayer import (
     audit_gradients,
     parameter_groups,
 )
-from physlayer import robustness as robustness_module
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
+from physlayer.experiment.robustness import grid as robustness_module
+from physlayer.experiment.robustness.grid import Level, crossed, deployed, make_levels, robustness_grid
 from physlayer.problems.classification import Segmentation
-from physlayer.robustness import Level, crossed, deployed, make_levels, robustness_grid
 from physlayer.training.loop import Recipe, fit, predict_exposures, seeded
 
 

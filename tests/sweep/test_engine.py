@@ -19,12 +19,12 @@ from physlayer.sweeps.bit_depth import SWEEP
 from physlayer.tasks.base import Options, get_task
 
 from physlayer.data.image_set import ImageSet, TaskData
-from physlayer.sweep import main, parse_values
-from physlayer.sweep.cli import chosen_variants, parse_seeds
-from physlayer.sweep.grid import Run
-from physlayer.sweep.records import read_record, write_json
-from physlayer.sweep.refusals import require_judgement
-from physlayer.sweep.values import shown_value
+from physlayer.experiment import main, parse_values
+from physlayer.experiment.axis import shown_value
+from physlayer.experiment.cli import chosen_variants, parse_seeds
+from physlayer.experiment.preflight import require_judgement
+from physlayer.experiment.records import read_record, write_json
+from physlayer.experiment.spec import Run
 
 SCRIPT = Path(__file__).resolve().parents[2] / "sweeps" / "bit_depth.py"
 SMALL = [

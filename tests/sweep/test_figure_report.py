@@ -11,15 +11,16 @@ from torch import nn
 from physlayer import BitBudget, BitDepth
 from physlayer.core.camera import export_camera
 from physlayer.data.image_set import ImageSet, TaskData
+from physlayer.experiment import Sweep, Variant
+from physlayer.experiment import runner as engine
+from physlayer.experiment.build import assemble, point_of
+from physlayer.experiment.plot_curves import draw_figure, make_figure
+from physlayer.experiment.plot_style import styles
+from physlayer.experiment.report.context import Material, agreement, compared, control_notes, rebuild_model
+from physlayer.experiment.report.page import OF_THE_PROBLEM, SECTIONS, write_report
+from physlayer.experiment.spec import retrained
+from physlayer.experiment.summary import summary_rows
 from physlayer.metrics.classification import classification_metrics
-from physlayer.sweep import Sweep, Variant, engine
-from physlayer.sweep.assemble import assemble, point_of
-from physlayer.sweep.figure import draw_figure, make_figure
-from physlayer.sweep.grid import retrained
-from physlayer.sweep.looks import styles
-from physlayer.sweep.rebuild import Material, agreement, compared, control_notes, rebuild_model
-from physlayer.sweep.report import OF_THE_PROBLEM, SECTIONS, write_report
-from physlayer.sweep.summary import summary_rows
 from physlayer.training.loop import predict
 
 SHAPE, VALUES, SEEDS, NAMES = (3, 16, 16), (1, 4), (0, 1), ("round", "lobed", "long", "<tiny>")

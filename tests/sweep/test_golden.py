@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from physlayer.sweeps.bit_depth import SWEEP
 
-from physlayer.sweep.cli import chosen_variants
-from physlayer.sweep.grid import Run, make_runs
-from physlayer.sweep.summary import summary_rows, write_summary
+from physlayer.experiment.cli import chosen_variants
+from physlayer.experiment.spec import Run, make_runs
+from physlayer.experiment.summary import summary_rows, write_summary
 
 GOLDEN = Path(__file__).parent / "golden"
 

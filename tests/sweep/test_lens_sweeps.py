@@ -9,7 +9,7 @@ from torch import nn
 
 from physlayer import camera_cost
 from physlayer.color.unmixing import cramer_rao_bound
-from physlayer.sweep.grid import Point
+from physlayer.experiment.spec import Point
 
 
 def point(value, shape=(3, 20, 24), scenes=None):

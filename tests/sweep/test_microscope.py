@@ -7,9 +7,9 @@ from physlayer.sweeps import defocus, illumination, microscope
 from torch import nn
 
 from physlayer import camera_cost, noise_draw
+from physlayer.experiment.spec import Point
 from physlayer.optics.illumination import led_stack
 from physlayer.optics.pupil import defocus_waves, pupil_grid, zernike
-from physlayer.sweep.grid import Point
 
 
 def point(value, shape=(1, 32, 32), seed=0):

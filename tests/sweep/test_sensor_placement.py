@@ -7,8 +7,8 @@ from physlayer.sweeps.sensor_placement import SWEEP, by_pivots, by_variance, cou
 from torch import nn
 
 from physlayer.data.image_set import ImageSet, TaskData
-from physlayer.sweep.assemble import point_of
-from physlayer.sweep.grid import Point
+from physlayer.experiment.build import point_of
+from physlayer.experiment.spec import Point
 
 ARMS = tuple(variant.name for variant in SWEEP.variants if variant.swept)
 CONFIG = {"seed": 0, "recipe": {"linear": True}}

@@ -25,7 +25,7 @@ from physlayer.sweeps import (
     shift_variant_blur,
 )
 
-from physlayer.sweep import main
+from physlayer.experiment import main
 
 SAMPLES = {
     resolution: 3 * 8 * 8,

@@ -8,8 +8,8 @@ from physlayer.sweeps import ultrasound_array
 from physlayer.tasks.ultrasound.phantom import make_phantom
 from torch import nn
 
-from physlayer.sweep import main
-from physlayer.sweep.grid import Point
+from physlayer.experiment import main
+from physlayer.experiment.spec import Point
 
 SWEPT = [variant.name for variant in ultrasound_array.SWEEP.variants if variant.swept]
 

@@ -7,7 +7,7 @@ from physlayer.sweeps.bit_depth import SWEEP
 from physlayer.tasks.base import Options, get_task
 from PIL import Image
 
-from physlayer.sweep import main
+from physlayer.experiment import main
 
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
 

@@ -12,7 +12,7 @@ from physlayer.tasks.digits.idx import load_folder, read_idx
 from physlayer.tasks.networks import NETWORKS
 from torch.nn import functional as F
 
-from physlayer.sweep import main
+from physlayer.experiment import main
 
 HEIGHT, WIDTH = 9, 7  # not square: a transposed image would show
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")

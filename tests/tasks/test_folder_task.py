@@ -17,7 +17,7 @@ from physlayer.tasks.image_files import read_codes, read_header, read_mask
 from PIL import Image
 
 from physlayer.color.srgb import srgb_to_linear
-from physlayer.sweep import main
+from physlayer.experiment import main
 
 GUIDE = Path(__file__).parents[2] / "docs" / "your_own_data.md"
 SIZE = 8

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from physlayer.sweep.grid import Sweep, Variant
+from physlayer.experiment.spec import Sweep, Variant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from physlayer.levels import Level
+from physlayer.experiment.robustness.levels import Level
 from physlayer.metrics.statistics import Difference, cluster_bootstrap, paired_difference
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class RobustnessGrid:
         return self.scores.reshape(-1, *self.scores.shape[2:])
 
     def _strata(self) -> np.ndarray | None:
-        from physlayer.sweep.judged import strata_of
+        from physlayer.experiment.scores import strata_of
 
         return strata_of(self.targets, self.groups)
 
@@ -112,7 +112,7 @@ def _heat_map(grid: RobustnessGrid) -> Figure:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from physlayer.sweep.looks import FONT
+    from physlayer.experiment.plot_style import FONT
 
     mean, interval = grid.mean(), grid.interval()
     half = (interval[..., 1] - interval[..., 0]) / 2
@@ -137,7 +137,7 @@ def _curves(grid: RobustnessGrid) -> Figure:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from physlayer.sweep.looks import COLOURS, COLUMN_WIDTH, FONT, MARKERS
+    from physlayer.experiment.plot_style import COLOURS, COLUMN_WIDTH, FONT, MARKERS
 
     per_seed = grid.scores.mean(3)
     spread = per_seed.std(2, ddof=1) if len(grid.seeds) > 1 else np.zeros(per_seed.shape[:2])
@@ -171,7 +171,7 @@ def _ticks(set_ticks, set_label, verb: str, levels: tuple[Level, ...], **look: o
 
 
 def _title(grid: RobustnessGrid, what: str) -> str:
-    from physlayer.sweep.looks import count
+    from physlayer.experiment.plot_style import count
 
     sources = len(np.unique(grid.groups))
     return f"{grid.task}: {count(len(grid.seeds), 'seed')}, {count(sources, 'test source')}\n{what}"

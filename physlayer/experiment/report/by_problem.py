@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from physlayer.experiment.plot_style import BOUND_COLOUR, COLOURS, bare, panels, short
+from physlayer.experiment.report import figures as report_parts
+from physlayer.experiment.report.context import Material, data_of
+from physlayer.experiment.report.figures import number, picture, shown, table, value_name
 from physlayer.problems.classification import resized
-from physlayer.sweep import report_parts
-from physlayer.sweep.looks import BOUND_COLOUR, COLOURS, bare, panels, short
-from physlayer.sweep.rebuild import Material, data_of
-from physlayer.sweep.report_parts import number, picture, shown, table, value_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

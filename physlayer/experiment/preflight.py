@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from physlayer.data.image_set import TaskData
-from physlayer.sweep.assemble import handed_over, point_of
-from physlayer.sweep.grid import Run, Variant
+from physlayer.experiment.build import handed_over, point_of
+from physlayer.experiment.spec import Run, Variant
 
 __all__ = ["require_answers", "require_cameras", "require_judgement"]
 

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
 from physlayer.data.image_set import TaskData
-from physlayer.levels import Level, crossed, make_levels
-from physlayer.robustness_result import RobustnessGrid
+from physlayer.experiment.robustness.levels import Level, crossed, make_levels
+from physlayer.experiment.robustness.result import RobustnessGrid
 from physlayer.training.loop import DRAWS, Recipe, fit, predict_exposures, seeded
 
 __all__ = ["Level", "RobustnessGrid", "crossed", "deployed", "make_levels", "robustness_grid"]
@@ -157,8 +157,8 @@ def _channels(camera: Sequence[nn.Module], level: Level, scene: tuple[int, ...])
 
 def _row(data, network, tests, recipe, augment, device, folder, level, seed) -> dict:
     """Train once, judge at every test level: ``scores``, test levels × images."""
-    from physlayer.sweep.engine import provenance
-    from physlayer.sweep.records import read_record, record_path, write_json
+    from physlayer.experiment.records import read_record, record_path, write_json
+    from physlayer.experiment.runner import provenance
 
     scene = tuple(data.pool.images.shape[1:])
     with seeded(seed):  # a denoiser in the camera starts from the seed too

@@ -11,10 +11,10 @@ import numpy as np
 from torch import Tensor
 
 from physlayer.data.image_set import linear_to_srgb
-from physlayer.sweep.grid import Variant
-from physlayer.sweep.learned_maps import flat_map, is_map, learned_quantities
-from physlayer.sweep.looks import BOUND_COLOUR, COLOURS, bare, image_bytes, panels, short
-from physlayer.sweep.rebuild import Material, readings, saliency_maps, scale_of
+from physlayer.experiment.camera_maps import flat_map, is_map, learned_quantities
+from physlayer.experiment.plot_style import BOUND_COLOUR, COLOURS, bare, image_bytes, panels, short
+from physlayer.experiment.report.context import Material, readings, saliency_maps, scale_of
+from physlayer.experiment.spec import Variant
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,6 +1,6 @@
 """Sweeps: points × variants × seeds, one record per run, one report."""
 
-from physlayer.sweep.cli import main, parse_values
-from physlayer.sweep.grid import Point, Sweep, Variant, no_layer
+from physlayer.experiment.cli import main, parse_values
+from physlayer.experiment.spec import Point, Sweep, Variant, no_layer
 
 __all__ = ["Point", "Sweep", "Variant", "main", "no_layer", "parse_values"]

@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from physlayer.sweep.asked import Asked, asked
-from physlayer.sweep.grid import Sweep, Variant
-from physlayer.sweep.looks import COLUMN_WIDTH, FONT, Style, bars, heading, image_bytes, styles, values_of
-from physlayer.sweep.row_figure import row_figure
-from physlayer.sweep.values import shown_value
+from physlayer.experiment.axis import shown_value
+from physlayer.experiment.plot_rows import row_figure
+from physlayer.experiment.plot_style import COLUMN_WIDTH, FONT, Style, bars, heading, image_bytes, styles, values_of
+from physlayer.experiment.problem_info import Asked, asked
+from physlayer.experiment.spec import Sweep, Variant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def make_figure(sweep: Sweep, variants: list[Variant], rows: list[dict], test_se
 
     Args:
         sweep: axis and bound. variants: the arms, in the order of the legend.
-        rows: as :func:`physlayer.sweep.summary.summary_rows`. test_set: says what the score is.
+        rows: as :func:`physlayer.experiment.summary.summary_rows`. test_set: says what the score is.
 
     Raises:
         ValueError: if no row holds a test score with its interval.

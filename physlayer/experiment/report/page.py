@@ -10,14 +10,15 @@ from pathlib import Path
 
 import torch
 
-from physlayer.sweep import report_parts, report_problems
-from physlayer.sweep.figure import make_figure
-from physlayer.sweep.grid import Sweep, Variant
-from physlayer.sweep.learned_maps import brief, is_map, learned_quantities
-from physlayer.sweep.looks import count
-from physlayer.sweep.rebuild import Material, agreement, compared, control_notes, parameter_sensitivity
-from physlayer.sweep.report_parts import listed, number, picture, reason, table, value_name
-from physlayer.sweep.summary import statistics_of
+from physlayer.experiment.camera_maps import brief, is_map, learned_quantities
+from physlayer.experiment.plot_curves import make_figure
+from physlayer.experiment.plot_style import count
+from physlayer.experiment.report import by_problem as report_problems
+from physlayer.experiment.report import figures as report_parts
+from physlayer.experiment.report.context import Material, agreement, compared, control_notes, parameter_sensitivity
+from physlayer.experiment.report.figures import listed, number, picture, reason, table, value_name
+from physlayer.experiment.spec import Sweep, Variant
+from physlayer.experiment.summary import statistics_of
 
 __all__ = ["OF_THE_PROBLEM", "SECTIONS", "write_report"]
 

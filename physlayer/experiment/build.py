@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData
-from physlayer.sweep.grid import Point, Variant
+from physlayer.experiment.spec import Point, Variant
 from physlayer.training.loop import seeded
 
 __all__ = ["assemble", "camera_of", "chosen_candidate", "point_of", "quantiles_of", "scenes_of"]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from physlayer.experiment.problem_info import asked
 from physlayer.metrics.statistics import cluster_bootstrap, paired_difference
-from physlayer.sweep.asked import asked
 
 __all__ = ["Judged", "judged", "scores_of"]
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from physlayer.core.camera import export_camera
 from physlayer.data.image_set import TaskData
+from physlayer.experiment import runner as engine
+from physlayer.experiment.build import assemble, chosen_candidate, point_of
+from physlayer.experiment.camera_maps import is_map, learned_quantities
+from physlayer.experiment.problem_info import Asked, asked
+from physlayer.experiment.spec import Sweep, Variant
 from physlayer.saliency.maps import parameter_saliency, saliency, split_camera
-from physlayer.sweep import engine
-from physlayer.sweep.asked import Asked, asked
-from physlayer.sweep.assemble import assemble, chosen_candidate, point_of
-from physlayer.sweep.grid import Sweep, Variant
-from physlayer.sweep.learned_maps import is_map, learned_quantities
 
 __all__ = [
     "Material",
@@ -84,7 +84,7 @@ class Material:
 
     Args:
         sweep, variants, records, rows, test_set, out, settings: as for
-            :func:`physlayer.sweep.report.write_report`.
+            :func:`physlayer.experiment.report.page.write_report`.
     """
 
     sweep: Sweep
@@ -225,7 +225,7 @@ def parameter_sensitivity(material: Material, variant: Variant, value: float) ->
 
 def compared(material: Material) -> list[dict]:
     """Paired differences: all arms from the fixed one, learned from tuned ones, controls from their source."""
-    from physlayer.sweep.summary import paired_rows
+    from physlayer.experiment.summary import paired_rows
 
     names = [v.name for v in material.variants]
     swept = [v.name for v in material.variants if v.swept]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from physlayer.sweep.asked import Asked, asked
-from physlayer.sweep.grid import Run, Sweep, Variant
-from physlayer.sweep.judged import judged
-from physlayer.sweep.records import read_record, record_path
-from physlayer.sweep.values import shown_value
+from physlayer.experiment.axis import shown_value
+from physlayer.experiment.problem_info import Asked, asked
+from physlayer.experiment.records import read_record, record_path
+from physlayer.experiment.scores import judged
+from physlayer.experiment.spec import Run, Sweep, Variant
 
 __all__ = ["COLUMNS", "paired_rows", "summary_rows", "write_outputs"]
 
@@ -120,8 +120,8 @@ def write_outputs(
     lines = table_lines(sweep, variants, rows, paired_rows(records, test_set, sweep.baseline), asked(test_set))
     written = ["summary.csv"]
     if report:
-        from physlayer.sweep.figure import draw_figure
-        from physlayer.sweep.report import write_report
+        from physlayer.experiment.plot_curves import draw_figure
+        from physlayer.experiment.report.page import write_report
 
         written += draw_figure(sweep, variants, rows, test_set, out)
         written += write_report(sweep, variants, records, rows, test_set, out, settings)

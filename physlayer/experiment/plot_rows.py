@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from physlayer.sweep.asked import asked
-from physlayer.sweep.grid import Sweep, Variant
-from physlayer.sweep.looks import BOUND_COLOUR, COLUMN_WIDTH, FONT, bars, heading, styles, values_of
-from physlayer.sweep.values import shown_value
+from physlayer.experiment.axis import shown_value
+from physlayer.experiment.plot_style import BOUND_COLOUR, COLUMN_WIDTH, FONT, bars, heading, styles, values_of
+from physlayer.experiment.problem_info import asked
+from physlayer.experiment.spec import Sweep, Variant
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from physlayer.core.camera import export_camera
 from physlayer.data.image_set import TaskData
-from physlayer.sweep.assemble import assemble, camera_of, chosen_candidate, point_of, scenes_of
-from physlayer.sweep.grid import Run, Sweep, Variant
-from physlayer.sweep.records import read_record, record_path, write_json
+from physlayer.experiment.build import assemble, camera_of, chosen_candidate, point_of, scenes_of
+from physlayer.experiment.records import read_record, record_path, write_json
+from physlayer.experiment.spec import Run, Sweep, Variant
 from physlayer.training.loop import DRAWS, Recipe, TrainingError, fit, predict_exposures
 
 __all__ = ["execute", "run_one"]

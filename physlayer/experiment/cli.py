@@ -10,10 +10,10 @@ import warnings
 from pathlib import Path
 
 from physlayer.data.image_set import TaskData
-from physlayer.sweep.grid import Run, Sweep, Variant, make_runs, retrained
-from physlayer.sweep.records import read_record, read_records, record_path, writable_folder, write_json
-from physlayer.sweep.refusals import require_answers, require_cameras, require_judgement
-from physlayer.sweep.values import EXAMPLES, parse_values
+from physlayer.experiment.axis import EXAMPLES, parse_values
+from physlayer.experiment.preflight import require_answers, require_cameras, require_judgement
+from physlayer.experiment.records import read_record, read_records, record_path, writable_folder, write_json
+from physlayer.experiment.spec import Run, Sweep, Variant, make_runs, retrained
 from physlayer.training.recipe import Recipe
 
 FEW_SOURCES = 10  # of the test set: below, a bootstrap over sources says little
@@ -102,8 +102,8 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 
 
 def _run(sweep: Sweep, args: argparse.Namespace) -> int:
-    from physlayer.sweep.engine import execute, task_data
-    from physlayer.sweep.summary import write_outputs
+    from physlayer.experiment.runner import execute, task_data
+    from physlayer.experiment.summary import write_outputs
     from physlayer.tasks.base import Options, get_task, require_pictures
 
     values = parse_values(

@@ -1,0 +1,1 @@
+"""Train at every level of a condition, test at every other."""
