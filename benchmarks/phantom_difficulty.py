@@ -4,7 +4,7 @@
     python benchmarks/phantom_difficulty.py --fast                # a minute: does it run, are the signs right
     python benchmarks/phantom_difficulty.py --conditions full 1-bit grey
 
-The first is the table of the documentation (docs/make_phantom.py draws it). One small CNN is trained per condition
+The first is the table of the documentation (docs/build/make_phantom.py draws it). One CNN is trained per condition
 and seed on images degraded in that way and tested on images degraded alike, so a row tells what information is left,
 not how a network copes with a surprise. Train and test images come from different slides, and the test slides are
 not those on which the phantom was designed. Intervals are 95 % over seeds and slides; the loss is paired with "full".

@@ -77,7 +77,7 @@ def test_task_of_the_guide_has_the_interface_and_loads(tmp_path):
 
 
 def test_class_projects_of_the_page_are_the_tested_lines_and_at_most_fifteen(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "build"))
     from make_class_projects import blocks
 
     page = (ROOT / "docs" / "class_projects.md").read_text(encoding="utf-8")
@@ -85,7 +85,7 @@ def test_class_projects_of_the_page_are_the_tested_lines_and_at_most_fifteen(mon
     tested = blocks()
     assert {"card_13", "card_16", "card_18", "card_23"} <= set(shown)
     for card, block in shown.items():
-        assert block == tested[card], "run python docs/make_class_projects.py"
+        assert block == tested[card], "run python docs/build/make_class_projects.py"
         lines, before = re.findall(r"```python\n(.*?)```", block, flags=re.S)
         assert len(lines.splitlines()) <= 15
         exec(compile(before + lines, card, "exec"), {"__name__": card})  # runs as it stands

@@ -1,7 +1,7 @@
 """Make the figure and the table of docs/diameters.md: where a network looks when it measures a head.
 
     python sweeps/bit_depth.py --task ultrasound --data DIR --bits 1,2,4 --variants fixed,learned --seeds 3 --out RUNS
-    python docs/make_diameters.py --runs RUNS --data DIR
+    python docs/build/make_diameters.py --runs RUNS --data DIR
 
 Takes the networks without a layer. Nothing in the page between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->`` is
 written by hand.

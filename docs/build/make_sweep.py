@@ -1,7 +1,7 @@
 """Make the figure and the tables of a sweep's page from its records.
 
-    python docs/make_sweep.py resolution --runs runs/resolution_blood_cells [--doubled FOLDER]
-    python docs/make_sweep.py sensor_placement --runs runs/sensor_placement_digits --page digits
+    python docs/build/make_sweep.py resolution --runs runs/resolution_blood_cells [--doubled FOLDER]
+    python docs/build/make_sweep.py sensor_placement --runs runs/sensor_placement_digits --page digits
 
 Fills docs/SWEEP.md between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->``; writes docs/figures and docs/results.
 With ``--page NAME`` the parts and files carry that name too, for a second data set on the same page.

@@ -1,11 +1,11 @@
 """Draw what a sweep's cameras have learned, for its page: a row per arm, value and quantity, a column per seed.
 
-    python docs/make_maps.py microscope --runs runs/microscope_digits --page digits --value 19 \\
+    python docs/build/make_maps.py microscope --runs runs/microscope_digits --page digits --value 19 \\
         --quantities illumination_waves,aperture_waves --cyclic
-    python docs/make_maps.py shift_variant_blur --runs runs/shift_variant_blur_blood_cells --value 4 \\
+    python docs/build/make_maps.py shift_variant_blur --runs runs/shift_variant_blur_blood_cells --value 4 \\
         --quantities sigma_pixels --fixed
-    python docs/make_maps.py color_filters --runs runs/color_filters_blood_cells --value 10,100 --quantities tile \\
-        --names R,G,B,W
+    python docs/build/make_maps.py color_filters --runs runs/color_filters_blood_cells --value 10,100 \\
+        --quantities tile --names R,G,B,W
 
 Writes docs/figures/SWEEP_PAGE_maps.png. Values are those of the hardware, from the records. ``--cyclic``: phases in
 waves, shown without whole waves; else every quantity has one scale for all its panels. Choices of one of K, with one

@@ -17,7 +17,7 @@ from physlayer.experiment.problem_info import Asked
 from physlayer.experiment.records import read_records
 from physlayer.experiment.scores import Judged
 
-DOCS = Path(__file__).resolve().parent
+DOCS = Path(__file__).resolve().parents[1]
 CLASSES = Asked()  # what is asked unless said otherwise
 NOT_YET = "*Not yet computed.*"
 

@@ -1,7 +1,7 @@
 """Make the figure and the table of docs/phantom.md.
 
     python benchmarks/phantom_difficulty.py --size 32 --seeds 0 1 --out docs/results/phantom_difficulty.csv
-    python docs/make_phantom.py
+    python docs/build/make_phantom.py
 
 Nothing in the page between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->`` is written by hand.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from pages import fill
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # benchmarks/ is not installed
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks/ is not installed
 
 from physlayer.tasks.blood_cells.phantom import CLASS_NAMES, make_phantom
 
@@ -23,7 +23,7 @@ from benchmarks.phantom_difficulty import CONDITIONS, TEST_SEED
 from physlayer.color.srgb import linear_to_srgb
 from physlayer.experiment.plot_style import BOUND_COLOUR, COLOURS, bare
 
-DOCS = Path(__file__).resolve().parent
+DOCS = Path(__file__).resolve().parents[1]
 SHOWN = ("full", "2-bit", "1-bit", "/4", "grey")
 SIZE = 32
 PLAIN = {"mean colour": "mean colour only", "nearest pixels": "nearest pixels", "oracle": "oracle: true shapes"}

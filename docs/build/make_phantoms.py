@@ -3,7 +3,7 @@
     for task in blood_cells digits digits_128 elevation histology lymph_nodes ultrasound; do
         python sweeps/overview.py --task $task --out runs/overview/$task
     done
-    python docs/make_phantoms.py --runs runs/overview --data DIR
+    python docs/build/make_phantoms.py --runs runs/overview --data DIR
 
 DIR holds the folders blood_cells, warwick, fetal_head and mnist; without ``--data`` the figure of images is left as it
 is. Nothing in the page between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->`` is written by hand.

@@ -10,7 +10,7 @@
         --seeds 2 --out runs/tasks/digits_cnn
     python sweeps/bit_depth.py --task digits_128 --data DIR/mnist --bits 8 --variants none --seeds 5 \\
         --out runs/tasks/digits_128
-    python docs/make_tasks.py --runs runs/tasks --data DIR
+    python docs/build/make_tasks.py --runs runs/tasks --data DIR
 
 Every score is that of the arm without a layer. Nothing in the page between ``<!-- begin: NAME -->`` and
 ``<!-- end: NAME -->`` is written by hand.

@@ -1,7 +1,7 @@
 """Run the benchmarks and show what they print on docs/speed.md.
 
-    python docs/make_speed.py                  # minutes, on a machine that does nothing else
-    python docs/make_speed.py blur sensor
+    python docs/build/make_speed.py                  # minutes, on a machine that does nothing else
+    python docs/build/make_speed.py blur sensor
 
 Nothing in the page between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->`` is written by hand.
 """

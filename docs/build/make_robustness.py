@@ -1,6 +1,6 @@
 """Make the figures and the tables of docs/robustness.md; the arguments are those of sweeps/robustness.py.
 
-    python docs/make_robustness.py --noise gaussian --data DIR --width 40 --epochs 16 --out runs/robustness_gaussian
+    python docs/build/make_robustness.py --noise gaussian --data DIR --width 40 --out runs/robustness_gaussian
 
 Trainings whose record is in the folder are not repeated. Nothing in the page between ``<!-- begin: NAME -->`` and
 ``<!-- end: NAME -->`` is written by hand.

@@ -1,6 +1,6 @@
 """Make the figure and the tables of docs/bit_depth.md from the records of a sweep.
 
-    python docs/make_bit_depth.py --runs runs/bit_depth_blood_cells --half runs/bit_depth_blood_cells_16 \\
+    python docs/build/make_bit_depth.py --runs runs/bit_depth_blood_cells --half runs/bit_depth_blood_cells_16 \\
         --srgb runs/bit_depth_blood_cells_srgb --doubled runs/bit_depth_blood_cells_64
 
 Nothing in the page between ``<!-- begin: NAME -->`` and ``<!-- end: NAME -->`` is written by hand.

@@ -1,6 +1,6 @@
 """Fill docs/class_projects.md from the card tests: the user's lines, and all that they need to run as they stand.
 
-python docs/make_class_projects.py
+python docs/build/make_class_projects.py
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pages import fill
 
-DOCS = Path(__file__).resolve().parent
+DOCS = Path(__file__).resolve().parents[1]
 TESTS = DOCS.parent / "tests"
 BEGIN, END = "# --- the user's lines\n", "# ---\n"
 
@@ -21,7 +21,7 @@ BEGIN, END = "# --- the user's lines\n", "# ---\n"
 def cards() -> dict[str, tuple[str, str, str]]:
     """``(place, what stands before, the user's lines)`` of each ``test_card_N_…`` with marks, by ``card_N``."""
     found = {}
-    for path in sorted(TESTS.glob("test_*.py")):
+    for path in sorted(TESTS.rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         for function in ast.parse(text).body:
             if not isinstance(function, ast.FunctionDef) or not function.name.startswith("test_card_"):
@@ -34,7 +34,7 @@ def cards() -> dict[str, tuple[str, str, str]]:
             text_of_test = textwrap.dedent(before.rstrip(" "))
             text_of_test = re.sub(r'\A"""(?s:.*?)"""\n', "", text_of_test)  # what the test says of itself
             before = parameters(function) + text_of_test
-            place = f"`{function.name}` in `tests/{path.name}`"
+            place = f"`{function.name}` in `{path.relative_to(DOCS.parent).as_posix()}`"
             card = re.match(r"test_(card_\d+)", function.name)[1]
             found.setdefault(card, (place, standing_before(text, before, lines), lines))
     return found
