@@ -21,7 +21,8 @@ import torch
 from peak import children, grown
 from torch import Tensor
 
-from physlayer.optics.convolution import bordered, convolve, fast_length
+from physlayer.core.fft import fast_length
+from physlayer.optics.convolution import bordered, convolve
 from physlayer.optics.shift_variant_convolution import gather, scatter
 
 

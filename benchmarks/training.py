@@ -28,7 +28,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from physlayer.data.image_set import ImageSet
-from physlayer.training.loop import Recipe, fit
+from physlayer.training.loop import fit
+from physlayer.training.recipe import Recipe
 
 HEIGHT, WIDTH, BATCH = 60, 80, 64
 

@@ -35,7 +35,7 @@ from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.optics.blur import TRUNCATE
 from physlayer.restoration import least_squares as local_lmmse
 from physlayer.sensor.electrons import HEADROOM, fitted_gain, photons_at_full_well
-from physlayer.training.loop import DRAWS
+from physlayer.training.prediction import DRAWS
 
 NODES = 9  # along each axis
 SHARP, SOFT = 0.5, 2.5  # σ at the left and the right border, pixels

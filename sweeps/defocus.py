@@ -30,8 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import IncoherentImaging, Sensor
+from physlayer.core.fft import fast_length
 from physlayer.experiment import Point, Sweep, Variant, main, no_layer
-from physlayer.optics.convolution import fast_length
 from physlayer.optics.pupil import OBJECTIVES, zernike_start
 from physlayer.sensor.electrons import fitted_gain
 

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer import CoherentImaging, ColorWeights, LedIllumination, Sensor
-from physlayer.color.srgb import intensity
+from physlayer.core.field import intensity
 from physlayer.core.layer import PhysicalLayer
 from physlayer.experiment import Point, Sweep, Variant, main
 from physlayer.optics.illumination import led_grid

@@ -32,7 +32,9 @@ from physlayer.experiment.axis import parse_values
 from physlayer.experiment.cli import check_counts, parse_seeds
 from physlayer.experiment.plot_style import image_bytes
 from physlayer.experiment.records import writable_folder
-from physlayer.experiment.robustness.grid import Level, RobustnessGrid, make_levels, robustness_grid
+from physlayer.experiment.robustness.grid import robustness_grid
+from physlayer.experiment.robustness.levels import Level, make_levels
+from physlayer.experiment.robustness.result import RobustnessGrid
 from physlayer.experiment.runner import task_data
 from physlayer.training.loop import TrainingError
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.data.image_set import TaskData
-from physlayer.training.loop import Recipe
+from physlayer.training.recipe import Recipe
 
 __all__ = ["Options", "Task", "get_task", "refuse", "task_names"]
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from physlayer import BitDepth, Sensor, parameter_groups
-from physlayer.data.image_set import srgb_to_linear
+from physlayer.color.srgb import srgb_to_linear
 
 
 def test_convention_halves_round_up_because_a_comparator_fires_at_its_threshold():

@@ -17,7 +17,7 @@ from pages import fill
 from physlayer.sweeps.robustness import build_parser, folder_of, grid_of, write_outputs
 from tables import DOCS, interval, table, verdict
 
-from physlayer.experiment.robustness.grid import RobustnessGrid
+from physlayer.experiment.robustness.result import RobustnessGrid
 
 
 def main() -> None:

@@ -5,17 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["intensity", "linear_to_srgb", "srgb_to_linear"]
-
-
-def intensity(field: Tensor) -> Tensor:
-    r"""Intensity of a complex field, :math:`|E|^2`, any shape.
-
-    Example:
-        >>> intensity(torch.tensor([3 + 4j]))
-        tensor([25.])
-    """
-    return field.real.square() + field.imag.square()
+__all__ = ["linear_to_srgb", "srgb_to_linear"]
 
 
 def srgb_to_linear(value: Tensor) -> Tensor:

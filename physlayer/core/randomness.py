@@ -15,9 +15,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Noise", "noise_draw", "photon_counts", "seed_noise"]
-
-FEWEST_ELECTRONS = 0.1  # below this mean the exact gradient's variance grows as 1/mean without saying more
+__all__ = ["Noise", "noise_draw", "seed_noise"]
 
 
 class Noise:
@@ -163,38 +161,3 @@ def noise_draw(model: nn.Module, draw: int = 0, first: int = 0) -> Iterator[None
     finally:
         for noise, state in zip(found, before, strict=True):
             noise.draw, noise.first, noise.place = state
-
-
-class _Counts(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, mean: Tensor, counts: Tensor) -> Tensor:
-        ctx.save_for_backward(mean, counts)
-        return counts.clone()
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
-        mean, counts = ctx.saved_tensors
-        return grad * (1 + (counts - mean) / (2 * mean.clamp(min=FEWEST_ELECTRONS))), None
-
-
-def photon_counts(mean: Tensor, counts: Tensor) -> Tensor:
-    r"""Poisson counts forward, the Gaussian reparametrisation's gradient backward.
-
-    .. math::
-        y \sim \mathrm{Poisson}(\lambda), \qquad
-        \frac{\partial y}{\partial\lambda} := 1 + \frac{y - \lambda}{2\max(\lambda, 0.1)}
-
-    Exact in expectation for readers up to second order where :math:`\lambda \ge 0.1`; below, the floor trades the
-    second order for a bounded variance, and the first stays exact. At :math:`\lambda = 9` the gradient of
-    :math:`E\,y, E\,y^2, E\,y^3` is 1, 19 and 298.5, where the truth is 1, 19 and 298; the straight-through
-    estimator gives 1, 18 and 270.
-
-    Args:
-        mean: :math:`\lambda`, electrons. counts: a draw of :math:`y`, electrons, from :meth:`Noise.poisson`.
-
-    Example:
-        >>> mean = torch.tensor([9.0], requires_grad=True)
-        >>> photon_counts(mean, torch.tensor([12.0])).backward(); mean.grad
-        tensor([1.1667])
-    """
-    return _Counts.apply(mean, counts)

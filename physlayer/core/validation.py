@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = ["IMAGES", "Accepts", "check_images", "plain_number"]
 
@@ -144,3 +144,14 @@ def plain_number(name: str, value: float, low: float, high: float, *, whole: boo
     if not low <= value <= high or (whole and int(value) != value):
         raise ValueError(f"Expected {name} to be {kind} in {low:g}…{high:g}, but got {value:g}.")
     return int(value) if whole else float(value)
+
+
+def check_bits(bits: int, low: int = 1, high: int = 16) -> int:
+    """Return ``bits`` if it is a whole number in ``low…high``, else say what to do."""
+    if isinstance(bits, nn.Parameter):
+        raise TypeError("Expected bits to be a fixed number, but got an nn.Parameter; BitBudget learns bits per pixel.")
+    number = isinstance(bits, int | float) and not isinstance(bits, bool)
+    if not number or not low <= bits <= high or int(bits) != bits:
+        fix = "; a pixel without bits is possible in BitBudget" if bits == 0 else ""
+        raise ValueError(f"Expected bits to be a whole number in {low}…{high}, but got {bits!r}{fix}.")
+    return int(bits)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from physlayer.color.srgb import linear_to_srgb, srgb_to_linear
 from physlayer.data.splits import group_split, source_codes
-from physlayer.problems.classification import Classification, Problem
+from physlayer.problems.base import Problem
+from physlayer.problems.classification import Classification
 
 ENCODINGS = ("linear", "srgb")
 KINDS = {torch.int64: 1, torch.float32: 2, torch.uint8: 3}  # of targets, with their number of axes

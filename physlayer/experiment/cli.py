@@ -102,8 +102,8 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 
 
 def _run(sweep: Sweep, args: argparse.Namespace) -> int:
+    from physlayer.experiment.outputs import write_outputs
     from physlayer.experiment.runner import execute, task_data
-    from physlayer.experiment.summary import write_outputs
     from physlayer.tasks.base import Options, get_task, require_pictures
 
     values = parse_values(

@@ -9,6 +9,7 @@ import subprocess
 import time
 import warnings
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -19,7 +20,9 @@ from physlayer.data.image_set import TaskData
 from physlayer.experiment.build import assemble, camera_of, chosen_candidate, point_of, scenes_of
 from physlayer.experiment.records import read_record, record_path, write_json
 from physlayer.experiment.spec import Run, Sweep, Variant
-from physlayer.training.loop import DRAWS, Recipe, TrainingError, fit, predict_exposures
+from physlayer.training.loop import TrainingError, fit
+from physlayer.training.prediction import DRAWS, predict_exposures
+from physlayer.training.recipe import Recipe
 
 __all__ = ["execute", "run_one"]
 
@@ -231,8 +234,6 @@ def provenance() -> dict:
     import numpy
     import scipy
 
-    import physlayer
-
     root = Path(__file__).resolve().parents[2]
     try:
         commit = subprocess.run(
@@ -242,7 +243,7 @@ def provenance() -> dict:
     except (OSError, subprocess.SubprocessError):
         commit = "unknown"
     versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__}
-    versions |= {"scipy": scipy.__version__, "physlayer": physlayer.__version__}
+    versions |= {"scipy": scipy.__version__, "physlayer": version("physlayer")}
     return {"commit": commit, "versions": versions, "date": datetime.date.today().isoformat()}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -12,11 +11,10 @@ import numpy as np
 
 from physlayer.experiment.axis import shown_value
 from physlayer.experiment.problem_info import Asked, asked
-from physlayer.experiment.records import read_record, record_path
 from physlayer.experiment.scores import judged
-from physlayer.experiment.spec import Run, Sweep, Variant
+from physlayer.experiment.spec import Sweep, Variant
 
-__all__ = ["COLUMNS", "paired_rows", "summary_rows", "write_outputs"]
+__all__ = ["COLUMNS", "paired_rows", "summary_rows"]
 
 COLUMNS = (
     "sweep",
@@ -107,25 +105,6 @@ def paired_rows(records: list[dict], test_set: dict, baseline: str = "fixed") ->
             "p_sign_flip": difference.p_sign_flip, "per_seed": list(difference.per_seed),
         })  # fmt: skip
     return rows
-
-
-def write_outputs(
-    sweep: Sweep, variants: list[Variant], runs: list[Run], out: Path, settings: dict, *, report: bool
-) -> list[str]:
-    """Write ``summary.csv`` and, with ``report``, the figure and the report; returns lines to print."""
-    test_set = json.loads((out / "test_set.json").read_text(encoding="utf-8"))
-    records = [record for run in runs if (record := read_record(record_path(out, run.key)))]
-    rows = summary_rows(records, test_set)
-    write_summary(out / "summary.csv", rows)
-    lines = table_lines(sweep, variants, rows, paired_rows(records, test_set, sweep.baseline), asked(test_set))
-    written = ["summary.csv"]
-    if report:
-        from physlayer.experiment.plot_curves import draw_figure
-        from physlayer.experiment.report.page import write_report
-
-        written += draw_figure(sweep, variants, rows, test_set, out)
-        written += write_report(sweep, variants, records, rows, test_set, out, settings)
-    return [*lines, f"wrote {', '.join(written)} in {out}"]
 
 
 def write_summary(path: Path, rows: list[dict]) -> None:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.photons import SaturatingSensor
 from physlayer.core.validation import Accepts
-from physlayer.sensor.electrons import Sensor
 
 __all__ = ["ExposureBracket", "ExposureMosaic", "dynamic_range_db", "merge_exposures"]
 
@@ -131,7 +131,7 @@ class ExposureMosaic(PhysicalLayer):
         self.check(x)
         return x * self.transmission(*x.shape[2:])
 
-    def decoder(self, sensor: Sensor | None = None) -> nn.Module:
+    def decoder(self, sensor: SaturatingSensor | None = None) -> nn.Module:
         """A digital step for the end of the camera that merges the exposures with the same tile.
 
         Args:
@@ -147,7 +147,7 @@ class ExposureMosaic(PhysicalLayer):
 class _Decoder(nn.Module):
     """Merges a mosaic's exposures; tile, black level and saturation stay the camera's own."""
 
-    def __init__(self, mosaic: ExposureMosaic, sensor: Sensor | None):
+    def __init__(self, mosaic: ExposureMosaic, sensor: SaturatingSensor | None):
         super().__init__()
         self._camera = (mosaic, sensor)  # in a tuple, so that torch does not count their parameters twice
 

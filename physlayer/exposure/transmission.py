@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from physlayer.core.broadcast import full_size
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.photons import saturate, warn_if_saturated
 from physlayer.core.validation import plain_number
 from physlayer.exposure.response import power_response
-from physlayer.sensor.electrons import saturate, warn_if_saturated
 
 __all__ = ["Exposure", "Gamma", "TransmissionMask"]
 

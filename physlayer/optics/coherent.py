@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.color.srgb import intensity
+from physlayer.core.field import intensity
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.photons import saturate
 from physlayer.core.validation import LIMIT, Accepts, plain_number
-from physlayer.sensor.electrons import saturate
 
 __all__ = ["CoherentImaging", "aperture_cells", "coherent_image", "plane_wave", "round_aperture", "thin_sample"]
 
@@ -123,7 +123,7 @@ class CoherentImaging(PhysicalLayer):
     An open aperture that holds all frequencies gives :math:`y = |o|^2`: a transparent sample is invisible, and no phase
     of the light changes that. A constant added to either phase changes nothing. Light that a phase gathers in one place
     exceeds 1; beyond 16 full scales, where the next layer takes readings for codes, it saturates
-    (:func:`physlayer.sensor.electrons.saturate`).
+    (:func:`physlayer.core.photons.saturate`).
 
     Args:
         radius_cells: r, cells of the Fourier grid along the columns (:func:`aperture_cells` for a numerical aperture).

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["BORDERS", "bordered", "convolve", "fast_length"]
+from physlayer.core.fft import fast_length
+
+__all__ = ["BORDERS", "bordered", "convolve"]
 
 BORDERS = ("reflect", "circular", "zero")
 METHODS = ("auto", "direct", "fft")
@@ -128,24 +130,6 @@ def _laps(extents: torch.Size, sizes: tuple[int, int] | torch.Size) -> list[int]
 def _cut(image: Tensor, margin: Margin, shape: torch.Size) -> Tensor:
     (up, down), (left, right) = margin
     return image[..., up : shape[2] - down, left : shape[3] - right]
-
-
-def fast_length(length: int, *, odd: bool = False) -> int:
-    """The next size whose transform is fast: even and of factors 2, 3 and 5, or odd and of 3, 5 and 7.
-
-    Example:
-        >>> fast_length(263), fast_length(88, odd=True)
-        (270, 105)
-    """
-    size = length + (length + odd) % 2
-    while True:
-        rest = size
-        for factor in (3, 5, 7) if odd else (2, 3, 5):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return size
-        size += 2
 
 
 def bordered(x: Tensor, radius: int, axis: int, border: str) -> Tensor:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.color.srgb import intensity
+from physlayer.core.field import intensity
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import plain_number
 from physlayer.optics.coherent import CoherentImaging, coherent_image, plane_wave

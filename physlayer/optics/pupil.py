@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from physlayer.color.srgb import intensity
+from physlayer.core.field import intensity
 
 __all__ = [
     "OBJECTIVES",

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from physlayer.core.fft import fast_length
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import plain_number
-from physlayer.optics.convolution import fast_length
 from physlayer.optics.pupil import (
     RIM,
     border_energy,

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from physlayer.optics.convolution import BORDERS, bordered, fast_length
+from physlayer.core.fft import fast_length
+from physlayer.optics.convolution import BORDERS, bordered
 
 __all__ = ["gather", "scatter"]
 

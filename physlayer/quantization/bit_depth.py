@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from physlayer.core.validation import check_bits
 from physlayer.quantization.converter import Converter
 from physlayer.quantization.quantizers import Grid, midrise, midtread
 
@@ -100,14 +101,3 @@ class BitDepth(Converter):
 
     def settings(self) -> dict:
         return {"bits": self.bits, "convention": self.convention} | super().settings()
-
-
-def check_bits(bits: int, low: int = 1, high: int = 16) -> int:
-    """Return ``bits`` if it is a whole number in ``low…high``, else say what to do."""
-    if isinstance(bits, nn.Parameter):
-        raise TypeError("Expected bits to be a fixed number, but got an nn.Parameter; BitBudget learns bits per pixel.")
-    number = isinstance(bits, int | float) and not isinstance(bits, bool)
-    if not number or not low <= bits <= high or int(bits) != bits:
-        fix = "; a pixel without bits is possible in BitBudget" if bits == 0 else ""
-        raise ValueError(f"Expected bits to be a whole number in {low}…{high}, but got {bits!r}{fix}.")
-    return int(bits)

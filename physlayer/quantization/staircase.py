@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import check_images, plain_number
-from physlayer.quantization.bit_depth import check_bits
+from physlayer.core.validation import check_bits, check_images, plain_number
 
 __all__ = ["SoftStaircase", "soft_staircase"]
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 
 import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.randomness import Noise, photon_counts
-from physlayer.core.validation import Accepts, check_images, plain_number
-from physlayer.quantization.bit_depth import check_bits
+from physlayer.core.photons import photon_counts, saturate, warn_if_saturated
+from physlayer.core.randomness import Noise
+from physlayer.core.validation import Accepts, check_bits, check_images, plain_number
 from physlayer.quantization.quantizers import codes_of, midtread, quantize
 
-__all__ = ["SENSORS", "Sensor", "fitted_gain", "photons_at_full_well", "saturate", "warn_if_saturated"]
+__all__ = ["SENSORS", "Sensor", "fitted_gain", "photons_at_full_well"]
 
-ALL = 0.99  # share of the pixels
 DARK_DEVIATIONS = 4.0  # of read noise between code 0 and the dark signal: next to nothing is cut off
 
 # Use as Sensor(12, **SENSORS["imx174"]).
@@ -77,36 +75,6 @@ def photons_at_full_well(kind: str = KIND) -> float:
     return SENSORS[kind]["full_well_electrons"] / SENSORS[kind]["quantum_efficiency"]
 
 
-def saturate(electrons: Tensor, full_well: Tensor, leak: float = 0.01) -> Tensor:
-    r"""Full well: :math:`\min(e, N_\mathrm{fw})` exactly, with a surrogate gradient that lets a full pixel come back.
-
-    .. math::
-        \frac{\partial y}{\partial e} := \begin{cases} 1 & e < N_\mathrm{fw} \\ \mathrm{leak} & e \ge N_\mathrm{fw}
-        \end{cases}, \qquad \frac{\partial y}{\partial N_\mathrm{fw}} = [e \ge N_\mathrm{fw}]
-
-    Args:
-        electrons: :math:`e`, electrons. full_well: :math:`N_\mathrm{fw}`, electrons. leak: backward only.
-
-    Example:
-        >>> e = torch.tensor([5.0, 20.0], requires_grad=True)
-        >>> y = saturate(e, torch.tensor(10.0)); y.sum().backward(); y.detach(), e.grad
-        (tensor([ 5., 10.]), tensor([1.0000, 0.0100]))
-    """
-    full = electrons >= full_well
-    over = torch.where(full, electrons, electrons.detach())
-    return torch.where(full, full_well, electrons) + leak * (over - over.detach())
-
-
-def warn_if_saturated(full: Tensor, fix: str) -> None:
-    """Say that (nearly) every pixel is full, with the share: such a reading holds no image.
-
-    Args:
-        full: whether each pixel is. fix: what to change.
-    """
-    if not torch.compiler.is_compiling() and (share := float(full.float().mean())) >= ALL:
-        warnings.warn(f"Expected pixels below saturation, but got {share:.0%} of them full; {fix}.", stacklevel=3)
-
-
 class Sensor(PhysicalLayer):
     r"""Photons to electrons to codes, in units: photon, dark and read noise, saturation, gain, converter.
 
@@ -119,7 +87,7 @@ class Sensor(PhysicalLayer):
     reading is ``code / (2^b - 1)``; without ``bits`` it is :math:`e / N_\mathrm{fw}`, for a converter that follows.
     All quantities may be learned (``nn.Parameter``), as one number or, where light meets them, as a map.
 
-    Surrogates: :func:`physlayer.core.randomness.photon_counts` through the Poisson draw, :func:`saturate` at full well,
+    Surrogates: :func:`physlayer.core.photons.photon_counts` through the Poisson draw, :func:`saturate` at full well,
     straight-through at the converter; forward is always the hardware. Noise is fresh in ``train()`` and fixed per image
     in ``eval()`` (:mod:`physlayer.core.randomness`).
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.randomness import Noise, photon_counts
+from physlayer.core.photons import photon_counts
+from physlayer.core.randomness import Noise
 from physlayer.core.validation import LIMIT, Accepts, plain_number
 
 __all__ = ["GaussianNoise", "PhotonNoise", "SaltPepper", "SpeckleNoise", "salt_and_pepper"]

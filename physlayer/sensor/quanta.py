@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.photons import warn_if_saturated
 from physlayer.core.randomness import Noise
 from physlayer.core.validation import Accepts, check_images, plain_number
-from physlayer.sensor.electrons import warn_if_saturated
 
 __all__ = ["QuantaSensor", "bit_density", "exposure_estimate"]
 

@@ -15,15 +15,16 @@ from torch import Tensor, nn
 from physlayer.color.srgb import linear_to_srgb
 from physlayer.core.audit import MovementAudit, audit_gradients, parameter_groups
 from physlayer.core.camera import physical_layers
-from physlayer.core.randomness import noise_draw, seed_noise
+from physlayer.core.randomness import seed_noise
 from physlayer.data.image_set import ImageSet
 from physlayer.data.splits import epoch_order
-from physlayer.problems.classification import Classification, Problem
+from physlayer.problems.base import Problem
+from physlayer.problems.classification import Classification
+from physlayer.training.prediction import predict
 from physlayer.training.recipe import Recipe
 
-__all__ = ["FitResult", "Recipe", "TrainingError", "fit", "predict", "predict_exposures", "seeded"]
+__all__ = ["FitResult", "Recipe", "TrainingError", "fit", "seeded"]
 
-DRAWS = 5  # exposures of every image over which noisy hardware is judged
 LONGEST_WARM_UP = 0.3  # of the training: in one epoch the physics must learn too
 GAP_IMAGES = 256  # validation images on which soft and hard readings are compared each epoch
 
@@ -229,71 +230,6 @@ def _one_cycle(steps: int, start: float) -> Callable[[int], float]:
         return 0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, (share - rise) / (1 - rise)))) / 2
 
     return factor
-
-
-def predict(
-    model: nn.Module,
-    images: ImageSet,
-    *,
-    linear: bool = True,
-    batch_size: int = 256,
-    device: str | torch.device | None = None,
-    views: tuple[tuple[int, ...], ...] = ((),),
-    draw: int = 0,
-) -> Tensor:
-    """Outputs of the hard reading, logits ``(N, K)`` for classes, on the CPU, in the order of the set.
-
-    Args:
-        device: where to compute; ``None`` for where the model is.
-        views: test-time augmentation: axes to flip the scene along, one tuple per view; logits are averaged.
-            ``((), (2,), (3,), (2, 3))`` averages the four mirror images.
-        draw: number of the exposure, of which noisy hardware gives another reading each (:mod:`.randomness`).
-
-    Example:
-        >>> import numpy as np
-        >>> images = ImageSet(torch.rand(5, 1, 4, 4), torch.zeros(5).long(), np.array(list("abcde")), "linear")
-        >>> predict(nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), images).shape
-        torch.Size([5, 2])
-    """
-    was_training = [(module, module.training) for module in model.modules()]
-    if device is None:
-        device = next((p.device for p in [*model.parameters(), *model.buffers()]), torch.device("cpu"))
-    model.to(device).eval()
-    logits = []
-    try:
-        with torch.inference_mode():
-            for index in torch.arange(len(images)).split(batch_size):
-                batch = images.batch(index, linear=linear).to(device)
-                with noise_draw(model, draw, first=int(index[0])):
-                    seen = [model(batch.flip(axes) if axes else batch) for axes in views]
-                logits.append(torch.stack(seen).mean(0).float().cpu())
-    finally:
-        for module, flag in was_training:
-            module.training = flag
-    return torch.cat(logits)
-
-
-def predict_exposures(
-    model: nn.Module,
-    images: ImageSet,
-    *,
-    most: int = DRAWS,
-    linear: bool = True,
-    device: str | torch.device | None = None,
-) -> Tensor:
-    """Logits of every exposure by which a model is judged, ``(D, N, K)``: ``most`` of noisy hardware, else one.
-
-    To average them would be a camera with as many times the photons: judge each, then average the scores.
-
-    Example:
-        >>> import numpy as np
-        >>> from physlayer import Sensor
-        >>> images = ImageSet(torch.rand(5, 1, 4, 4), torch.zeros(5).long(), np.array(list("abcde")), "linear")
-        >>> predict_exposures(nn.Sequential(Sensor(), nn.Flatten(), nn.Linear(16, 2)), images).shape
-        torch.Size([5, 5, 2])
-    """
-    draws = most if any(layer.noisy for _, layer in physical_layers(model)) else 1
-    return torch.stack([predict(model, images, linear=linear, device=device, draw=draw) for draw in range(draws)])
 
 
 def _thinned(images: ImageSet, per_class: int | None) -> ImageSet:

@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from physlayer.core.field import PARTS, field_of, parts_of
 from physlayer.core.validation import Accepts
 from physlayer.sampling.subset_layer import ChoosingLayer
-from physlayer.ultrasound.transducer_array import PARTS, field_of, parts_of
 
 __all__ = ["ChannelSelection"]
 

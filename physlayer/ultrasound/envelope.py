@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from physlayer.core.field import PARTS, field_of
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import Accepts
-from physlayer.ultrasound.transducer_array import PARTS, field_of
 
 __all__ = ["Envelope", "LogCompression", "log_compress", "power_envelope"]
 

@@ -8,52 +8,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.color.srgb import intensity
+from physlayer.core.fft import fast_length
+from physlayer.core.field import PARTS, field_of, intensity, parts_of
 from physlayer.core.randomness import Noise
 from physlayer.core.validation import Accepts, plain_number
-from physlayer.optics.convolution import fast_length
 from physlayer.sampling.subset_layer import ChoosingLayer
 from physlayer.ultrasound.beam import RECEIVES, axial_pulse, lateral_spread, pulse_deviation
 
-__all__ = ["PARTS", "TransducerArray", "field_of", "parts_of"]
+__all__ = ["TransducerArray"]
 
 SCENES, OUTPUTS = ("field", "parts", "polar"), ("field", "parts")
-PARTS = Accepts(low=-15.0)  # half of a field lies below 0, so no warning of a Normalize as at the usual −16
 PULSE_REACH = 4.0  # standard deviations of the pulse that the kernel holds
 NEAR = 2  # pixels to either side of a scan line over which a narrow beam is averaged
 PHASE_FLOOR = 1e-3  # of the mean power of a pixel: where the beam in its middle is weaker, it is left so
-
-
-def parts_of(field: Tensor) -> Tensor:
-    """A complex field as its real parts and, behind them, its imaginary parts, ``(B, C, H, W)`` to ``(B, 2C, H, W)``.
-
-    Example:
-        >>> parts_of(torch.full((1, 1, 1, 1), 2 - 3j)).flatten()
-        tensor([ 2., -3.])
-    """
-    return torch.cat([field.real, field.imag], 1)
-
-
-def field_of(x: Tensor, kind: str = "parts") -> Tensor:
-    """The complex field of real images: the inverse of :func:`parts_of`, or of magnitudes and phases in waves.
-
-    Args:
-        x: ``(B, 2C, H, W)``. kind: ``"parts"`` or ``"polar"``.
-
-    Raises:
-        ValueError: for an odd number of channels.
-
-    Example:
-        >>> field_of(torch.tensor([2.0, 0.5]).view(1, 2, 1, 1), "polar").real.flatten()
-        tensor([-2.])
-    """
-    if x.shape[1] % 2:
-        raise ValueError(
-            f"Expected x to hold {kind}, an even number of channels, but got {x.shape[1]}; "
-            "stack both halves with torch.cat([…, …], 1)."
-        )
-    first, second = x.chunk(2, 1)
-    return torch.complex(first, second) if kind == "parts" else torch.polar(first, 2 * math.pi * second)
 
 
 class TransducerArray(ChoosingLayer):

@@ -12,7 +12,7 @@ from physlayer.tasks.networks import build_network
 from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
-from physlayer.training.loop import Recipe
+from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "BloodCells"]
 

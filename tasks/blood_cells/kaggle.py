@@ -24,7 +24,8 @@ import torch
 from physlayer.tasks.blood_cells.content_groups import group_by_content
 from torch import Tensor
 
-from physlayer.data.image_set import ImageSet, linear_to_srgb, srgb_to_linear
+from physlayer.color.srgb import linear_to_srgb, srgb_to_linear
+from physlayer.data.image_set import ImageSet
 
 SPLITS = ("TRAIN", "TEST")
 SUFFIXES = (".jpeg", ".jpg", ".png")

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.data.splits import group_split
-from physlayer.training.loop import Recipe
+from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "Digits", "embedded_digits"]
 

@@ -15,7 +15,7 @@ from physlayer.tasks.digits import Digits
 from torch import Tensor
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
-from physlayer.training.loop import Recipe
+from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "FewDigits", "FewImages", "balanced_draw", "turn_shift_zoom"]
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from physlayer.color.spectra import emission_spectra, wavelength_axis
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
-from physlayer.training.loop import Recipe
+from physlayer.training.recipe import Recipe
 
 __all__ = ["CLASSES", "EMISSION", "TASK", "Fluorophores", "make_cells"]
 

@@ -26,7 +26,7 @@ from physlayer.tasks.base import Options
 from torch import Tensor, nn
 
 from physlayer.data.image_set import TaskData
-from physlayer.training.loop import Recipe
+from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "Folder"]
 
@@ -69,9 +69,9 @@ class Folder:
         Raises:
             ValueError: if there is none of that name, with the names that exist.
         """
+        from physlayer.tasks import mask_networks as masks
         from physlayer.tasks import networks
-        from physlayer.tasks.histology import networks as masks
-        from physlayer.tasks.ultrasound import networks as numbers
+        from physlayer.tasks import number_networks as numbers
 
         if name in numbers.NETWORKS:
             return numbers.NETWORKS[name](shape, outputs)

@@ -13,7 +13,10 @@ from torch import Tensor
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.data.splits import group_split
-from physlayer.problems.classification import Classification, Problem, Regression, Segmentation
+from physlayer.problems.base import Problem
+from physlayer.problems.classification import Classification
+from physlayer.problems.regression import Regression
+from physlayer.problems.segmentation import Segmentation
 
 __all__ = ["task_data"]
 

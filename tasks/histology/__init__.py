@@ -13,8 +13,8 @@ from physlayer.tasks.cache import rendered_sets
 from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
-from physlayer.problems.classification import Segmentation
-from physlayer.training.loop import Recipe
+from physlayer.problems.segmentation import Segmentation
+from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "Histology"]
 
@@ -40,7 +40,8 @@ class Histology:
             skip_unreadable="remove damaged images with their masks", drop_straddling="the split is by image",
         )  # fmt: skip
         if options.data is None:
-            from physlayer.tasks.histology import glands, phantom, tissue
+            from physlayer.tasks import tissue
+            from physlayer.tasks.histology import glands, phantom
 
             from physlayer.color import stains
 
@@ -65,7 +66,7 @@ class Histology:
 
     def network(self, name: str, shape: tuple[int, int, int], outputs: int) -> nn.Module:
         """A fresh network by name, for readings ``(C, H, W)``; the problem brings its maps to the size of the mask."""
-        from physlayer.tasks.histology.networks import build_network
+        from physlayer.tasks.mask_networks import build_network
 
         return build_network(name, shape, outputs)
 

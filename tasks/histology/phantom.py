@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from physlayer.tasks.histology.glands import FIELD, draw_glands
-from physlayer.tasks.histology.tissue import draw_slide, expose
+from physlayer.tasks.tissue import draw_slide, expose
 from torch import Tensor
 
 from physlayer.core.validation import plain_number

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.data.splits import group_split
-from physlayer.training.loop import Recipe
+from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "LymphNodes"]
 
@@ -53,7 +53,7 @@ class LymphNodes:
         return TaskData(self.name, CLASSES, pool, test, fingerprint(pool, test), notes)
 
     def _phantom(self, options: Options) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
-        from physlayer.tasks.histology import tissue
+        from physlayer.tasks import tissue
         from physlayer.tasks.lymph_nodes import phantom
 
         from physlayer.color import stains

@@ -4,7 +4,7 @@ Lymphocytes are small, round, dark and dense. Tumour nuclei are large, of many s
 the middle, and lie apart in eosin. Germinal centres hide in half of all patches: their nuclei are large and pale too,
 but alike and round. As in PatchCamelyon, only tumour in the central third counts: a patch with tumour at its border
 alone is normal. Mean colours are right in 0.51 of patches (logistic regression), a network of two-convolution blocks in
-0.82 (750 patches, 12 epochs, new slides, one seed). :mod:`..histology.tissue` makes the image. Split by ``groups``,
+0.82 (750 patches, 12 epochs, new slides, one seed). :mod:`physlayer.tasks.tissue` makes the image. Split by ``groups``,
 or a network is tested on slides that it has learnt.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.random import Generator
-from physlayer.tasks.histology.tissue import Field, band_noise, draw_slide, expose, nuclei, scatter
+from physlayer.tasks.tissue import Field, band_noise, draw_slide, expose, nuclei, scatter
 from torch import Tensor
 
 from physlayer.core.validation import plain_number

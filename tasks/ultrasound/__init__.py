@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.data.splits import group_split
-from physlayer.problems.classification import Regression
-from physlayer.training.loop import Recipe
+from physlayer.problems.regression import Regression
+from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "Ultrasound"]
 
@@ -96,7 +96,7 @@ class Ultrasound:
         Raises:
             ValueError: if there is none of that name, with the names that exist.
         """
-        from physlayer.tasks.ultrasound.networks import NETWORKS
+        from physlayer.tasks.number_networks import NETWORKS
 
         if name not in NETWORKS:
             raise ValueError(f"Expected network to be one of {', '.join(NETWORKS)}, but got {name!r}.")

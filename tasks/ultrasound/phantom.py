@@ -15,7 +15,9 @@ from numpy.random import Generator
 from physlayer.tasks.ultrasound.phantom_eye import FIELD_MM, FINE, REFERENCE, draw_globe, draw_patient, echo_strength
 from torch import Tensor, nn
 
-from physlayer import Envelope, LogCompression, TransducerArray, noise_draw
+from physlayer.core.randomness import noise_draw
+from physlayer.ultrasound.envelope import Envelope, LogCompression
+from physlayer.ultrasound.transducer_array import TransducerArray
 
 STANDOFF_MM = 5.0  # gel and lens of the probe, above the field
 FOCUS_MM = 21.0  # of the transmitted beam, from the probe: the middle of the field

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from physlayer.data.image_set import ImageSet, TaskData, fingerprint, linear_to_srgb, srgb_to_linear
+from physlayer.color.srgb import linear_to_srgb, srgb_to_linear
+from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.data.splits import epoch_order, group_split
 
 

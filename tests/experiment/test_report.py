@@ -21,7 +21,7 @@ from physlayer.experiment.report.page import OF_THE_PROBLEM, SECTIONS, write_rep
 from physlayer.experiment.spec import retrained
 from physlayer.experiment.summary import summary_rows
 from physlayer.metrics.classification import classification_metrics
-from physlayer.training.loop import predict
+from physlayer.training.prediction import predict
 
 SHAPE, VALUES, SEEDS, NAMES = (3, 16, 16), (1, 4), (0, 1), ("round", "lobed", "long", "<tiny>")
 

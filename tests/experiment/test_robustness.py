@@ -23,9 +23,12 @@ from physlayer import (
 )
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.experiment.robustness import grid as robustness_module
-from physlayer.experiment.robustness.grid import Level, crossed, deployed, make_levels, robustness_grid
-from physlayer.problems.classification import Segmentation
-from physlayer.training.loop import Recipe, fit, predict_exposures, seeded
+from physlayer.experiment.robustness.grid import deployed, robustness_grid
+from physlayer.experiment.robustness.levels import Level, crossed, make_levels
+from physlayer.problems.segmentation import Segmentation
+from physlayer.training.loop import fit, seeded
+from physlayer.training.prediction import predict_exposures
+from physlayer.training.recipe import Recipe
 
 
 def stripes(count, seed, sources=10):

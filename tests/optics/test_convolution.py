@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from physlayer.optics.convolution import BORDERS, bordered, convolve, fast_length
+from physlayer.core.fft import fast_length
+from physlayer.optics.convolution import BORDERS, bordered, convolve
 
 SCIPY = {"reflect": "reflect", "circular": "wrap", "zero": "constant"}
 

@@ -14,8 +14,12 @@ from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.experiment import Sweep, Variant, main
 from physlayer.metrics.regression import bland_altman
 from physlayer.metrics.segmentation import dice, jaccard
-from physlayer.problems.classification import Classification, Regression, Segmentation, resized
-from physlayer.training.loop import Recipe, fit, predict
+from physlayer.problems.classification import Classification
+from physlayer.problems.regression import Regression
+from physlayer.problems.segmentation import Segmentation, resized
+from physlayer.training.loop import fit
+from physlayer.training.prediction import predict
+from physlayer.training.recipe import Recipe
 
 EYE = Regression(("horizontal", "vertical"), "mm", mean=(24.0, 23.0), deviation=(2.0, 1.0), tolerance=0.5)
 

@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from physlayer.saliency.maps import METHODS, parameter_saliency, randomisation_check, saliency, split_camera
+from physlayer.saliency.attribution import split_camera
+from physlayer.saliency.maps import METHODS, parameter_saliency, randomisation_check, saliency
 
 
 @pytest.fixture(autouse=True, scope="module")

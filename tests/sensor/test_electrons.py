@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from physlayer import SENSORS, BitDepth, Exposure, Sensor, SensorPlacement, fitted_gain, noise_draw, seed_noise
-from physlayer.core.randomness import Noise, photon_counts
-from physlayer.sensor.electrons import saturate
+from physlayer.core.photons import photon_counts, saturate
+from physlayer.core.randomness import Noise
 from physlayer.sensor.photon_transfer import emva1288
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from physlayer.tasks.histology.glands import FIELD, draw_gland, draw_glands
 from physlayer.tasks.histology.phantom import make_phantom, pixel_area
-from physlayer.tasks.histology.tissue import (
+from physlayer.tasks.tissue import (
     Field,
     Slide,
     band_noise,

@@ -7,7 +7,9 @@ from torch import nn
 
 from physlayer import BitDepth, SoftStaircase
 from physlayer.data.image_set import ImageSet
-from physlayer.training.loop import Recipe, TrainingError, fit, predict, seeded
+from physlayer.training.loop import TrainingError, fit, seeded
+from physlayer.training.prediction import predict
+from physlayer.training.recipe import Recipe
 
 
 def stripes(count=120, seed=0, sources=12):

@@ -14,8 +14,8 @@ from physlayer import (
     parameter_groups,
     seed_noise,
 )
+from physlayer.core.field import parts_of
 from physlayer.metrics.segmentation import jaccard
-from physlayer.ultrasound.transducer_array import parts_of
 
 CHANNELS = 20
 

@@ -9,6 +9,7 @@ from scipy.optimize import brentq
 from torch import nn
 
 from physlayer import Envelope, LogCompression, TransducerArray, parameter_groups, seed_noise
+from physlayer.core.field import field_of, parts_of
 from physlayer.ultrasound.beam import (
     apodisation_window,
     array_factor,
@@ -18,7 +19,6 @@ from physlayer.ultrasound.beam import (
     signal_to_noise_efficiency,
 )
 from physlayer.ultrasound.envelope import log_compress, power_envelope
-from physlayer.ultrasound.transducer_array import field_of, parts_of
 
 WAVELENGTH = 0.154  # mm, 10 MHz in tissue
 GEOMETRY = {"pitch_mm": 0.3, "pixel_mm": (0.1, 0.25), "depth_mm": 8.0, "focus_mm": 12.0}

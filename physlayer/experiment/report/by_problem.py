@@ -13,7 +13,7 @@ from physlayer.experiment.plot_style import BOUND_COLOUR, COLOURS, bare, panels,
 from physlayer.experiment.report import figures as report_parts
 from physlayer.experiment.report.context import Material, data_of
 from physlayer.experiment.report.figures import number, picture, shown, table, value_name
-from physlayer.problems.classification import resized
+from physlayer.problems.segmentation import resized
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from physlayer.data.image_set import linear_to_srgb
+from physlayer.color.srgb import linear_to_srgb
 from physlayer.experiment.camera_maps import flat_map, is_map, learned_quantities
 from physlayer.experiment.plot_style import BOUND_COLOUR, COLOURS, bare, image_bytes, panels, short
 from physlayer.experiment.report.context import Material, readings, saliency_maps, scale_of

@@ -25,7 +25,9 @@ from physlayer.core.layer import PhysicalLayer
 from physlayer.data.image_set import TaskData
 from physlayer.experiment.robustness.levels import Level, crossed, make_levels
 from physlayer.experiment.robustness.result import RobustnessGrid
-from physlayer.training.loop import DRAWS, Recipe, fit, predict_exposures, seeded
+from physlayer.training.loop import fit, seeded
+from physlayer.training.prediction import DRAWS, predict_exposures
+from physlayer.training.recipe import Recipe
 
 __all__ = ["Level", "RobustnessGrid", "crossed", "deployed", "make_levels", "robustness_grid"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from physlayer.tasks.ultrasound.networks import NETWORKS, BranchedNetwork, NetworkInNetwork
+from physlayer.tasks.number_networks import NETWORKS, BranchedNetwork, NetworkInNetwork
 from torch import nn
 
 

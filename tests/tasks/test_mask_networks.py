@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from physlayer.tasks.histology.networks import NETWORKS, build_network
+from physlayer.tasks.mask_networks import NETWORKS, build_network
 from torch.nn import functional as F
 
 torch.set_num_threads(1)
