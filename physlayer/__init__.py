@@ -1,5 +1,7 @@
 """physlayer: differentiable physical layers in front of a network, and sweeps that say what they buy."""
 
+from typing import TYPE_CHECKING
+
 from physlayer.color.color_filter_array import ColorFilterArray, annealed_sharpness
 from physlayer.color.color_weights import ColorWeights
 from physlayer.color.spectral_filters import SpectralFilters
@@ -41,9 +43,18 @@ from physlayer.ultrasound.channel_selection import ChannelSelection
 from physlayer.ultrasound.envelope import Envelope, LogCompression
 from physlayer.ultrasound.transducer_array import TransducerArray
 
+if TYPE_CHECKING:
+    from physlayer.data import ImageSet, TaskData, group_split
+    from physlayer.experiment import Point, Sweep, Variant
+    from physlayer.experiment.robustness import Level, make_levels, robustness_grid
+    from physlayer.problems import Classification, Regression, Segmentation
+    from physlayer.testing import LAYERS, LayerCase, check_layer
+    from physlayer.training import Recipe, fit, predict
+
 __version__ = "0.1.0"
 
 __all__ = [
+    "LAYERS",
     "SENSORS",
     "BitBudget",
     "BitDepth",
@@ -51,6 +62,7 @@ __all__ = [
     "CameraArray",
     "ChannelSelection",
     "ChoosingLayer",
+    "Classification",
     "CoherentImaging",
     "ColorFilterArray",
     "ColorWeights",
@@ -62,9 +74,12 @@ __all__ = [
     "Gamma",
     "GaussianBlurMap",
     "GaussianNoise",
+    "ImageSet",
     "IncoherentImaging",
+    "LayerCase",
     "LearnedStep",
     "LedIllumination",
+    "Level",
     "LocallyConnected2d",
     "LogCompression",
     "MovementAudit",
@@ -72,11 +87,15 @@ __all__ = [
     "PhysicalLayer",
     "PixelBinning",
     "PixelLayout",
+    "Point",
     "PowerLayout",
     "ProjectionSampling",
     "QuantaSensor",
+    "Recipe",
+    "Regression",
     "Response",
     "SaltPepper",
+    "Segmentation",
     "Sensor",
     "SensorPlacement",
     "ShiftVariantBlur",
@@ -84,29 +103,73 @@ __all__ = [
     "SpeckleNoise",
     "SpectralFilters",
     "StainOpticalDensity",
+    "Sweep",
+    "TaskData",
     "TransducerArray",
     "TransmissionMask",
+    "Variant",
     "allocate",
     "annealed_sharpness",
     "audit_gradients",
     "bit_density",
     "camera_cost",
+    "check_layer",
     "choose",
     "cramer_rao_bound",
     "effective_bits",
     "export_camera",
     "exposure_estimate",
+    "fit",
     "fitted_gain",
     "grid_sites",
+    "group_split",
     "lattice_shifts",
     "local_least_squares",
     "local_lmmse",
     "log_polar_sites",
+    "make_levels",
     "noise_draw",
     "parameter_groups",
     "physical_layers",
+    "predict",
     "random_sites",
     "reading_shape",
+    "robustness_grid",
     "seed_noise",
     "stain_vectors",
 ]
+
+_LATER = {  # what stands behind these names is imported when one of them is asked for
+    "ImageSet": "physlayer.data",
+    "TaskData": "physlayer.data",
+    "group_split": "physlayer.data",
+    "Classification": "physlayer.problems",
+    "Regression": "physlayer.problems",
+    "Segmentation": "physlayer.problems",
+    "Recipe": "physlayer.training",
+    "fit": "physlayer.training",
+    "predict": "physlayer.training",
+    "Point": "physlayer.experiment",
+    "Sweep": "physlayer.experiment",
+    "Variant": "physlayer.experiment",
+    "Level": "physlayer.experiment.robustness",
+    "make_levels": "physlayer.experiment.robustness",
+    "robustness_grid": "physlayer.experiment.robustness",
+    "LAYERS": "physlayer.testing",
+    "LayerCase": "physlayer.testing",
+    "check_layer": "physlayer.testing",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'physlayer' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | set(__all__))

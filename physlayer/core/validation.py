@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["IMAGES", "Accepts", "check_images", "plain_number"]
+__all__ = ["IMAGES", "Accepts", "check_bits", "check_images", "one_of", "plain_number"]
 
 LIMIT = 16.0  # full scales: far above any exposure, far below 8-bit codes
 ROUNDING = 1e-6  # full scales: a convolution by FFT leaves no less where there is no light
@@ -155,3 +156,19 @@ def check_bits(bits: int, low: int = 1, high: int = 16) -> int:
         fix = "; a pixel without bits is possible in BitBudget" if bits == 0 else ""
         raise ValueError(f"Expected bits to be a whole number in {low}…{high}, but got {bits!r}{fix}.")
     return int(bits)
+
+
+def one_of(name: str, value: str, known: Iterable[str]) -> str:
+    """Return a setting if it is one of those that exist, else say which do.
+
+    Raises:
+        ValueError: if it is none of them.
+
+    Example:
+        >>> one_of("border", "zero", ("reflect", "circular", "zero"))
+        'zero'
+    """
+    known = tuple(known)
+    if value not in known:
+        raise ValueError(f"Expected {name} to be one of {', '.join(known)}, but got {value!r}.")
+    return value

@@ -1,1 +1,61 @@
 """Numbers per run, and intervals and paired differences over sources and seeds."""
+
+from physlayer.metrics.classification import (
+    PrecisionRecallPoints,
+    ReliabilityPoints,
+    RocPoints,
+    calibration_null,
+    classification_metrics,
+    expected_calibration_error,
+    group_macro_accuracy,
+    precision_recall_points,
+    reliability_points,
+    roc_points,
+    scaled_probabilities,
+    temperature_scale,
+)
+from physlayer.metrics.regression import Agreement, bland_altman, regression_metrics
+from physlayer.metrics.segmentation import dice, jaccard, segmentation_metrics
+from physlayer.metrics.statistics import (
+    Difference,
+    Interval,
+    cluster_bootstrap,
+    holm,
+    knee,
+    mcnemar_exact,
+    paired_difference,
+    seed_correlation,
+    sign_flip_p,
+    wilson_interval,
+)
+
+__all__ = [
+    "Agreement",
+    "Difference",
+    "Interval",
+    "PrecisionRecallPoints",
+    "ReliabilityPoints",
+    "RocPoints",
+    "bland_altman",
+    "calibration_null",
+    "classification_metrics",
+    "cluster_bootstrap",
+    "dice",
+    "expected_calibration_error",
+    "group_macro_accuracy",
+    "holm",
+    "jaccard",
+    "knee",
+    "mcnemar_exact",
+    "paired_difference",
+    "precision_recall_points",
+    "regression_metrics",
+    "reliability_points",
+    "roc_points",
+    "scaled_probabilities",
+    "seed_correlation",
+    "segmentation_metrics",
+    "sign_flip_p",
+    "temperature_scale",
+    "wilson_interval",
+]

@@ -34,7 +34,7 @@ from physlayer.saliency.attribution import (
     weighted,
 )
 
-__all__ = ["METHODS", "parameter_saliency", "randomisation_check", "rank_correlation", "saliency", "split_camera"]
+__all__ = ["METHODS", "parameter_saliency", "randomisation_check", "rank_correlation", "saliency"]
 
 METHODS = ("gradient", "guided_backpropagation", "grad_cam", "integrated_gradients", "smooth_gradient")
 

@@ -23,7 +23,7 @@ from physlayer.problems.classification import Classification
 from physlayer.training.prediction import predict
 from physlayer.training.recipe import Recipe
 
-__all__ = ["FitResult", "Recipe", "TrainingError", "fit", "seeded"]
+__all__ = ["FitResult", "TrainingError", "fit", "seeded"]
 
 LONGEST_WARM_UP = 0.3  # of the training: in one epoch the physics must learn too
 GAP_IMAGES = 256  # validation images on which soft and hard readings are compared each epoch
