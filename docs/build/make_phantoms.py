@@ -26,7 +26,7 @@ from physlayer.experiment import Sweep
 from physlayer.experiment.plot_curves import draw_curves
 from physlayer.experiment.plot_style import bare, image_bytes, panels
 from physlayer.experiment.problem_info import asked
-from physlayer.experiment.report.figures import shown
+from physlayer.experiment.report.formats import on_screen
 from physlayer.experiment.scores import Judged, judged
 from physlayer.experiment.summary import summary_rows
 
@@ -66,7 +66,7 @@ def thumbnails(images: ImageSet) -> list[np.ndarray]:
     height, width = scenes.shape[2:]
     if width > PIXELS:
         scenes = torch.nn.functional.interpolate(scenes, (round(PIXELS * height / width), PIXELS), mode="area")
-    return [shown(scene, light) for scene in scenes]
+    return [on_screen(scene, light) for scene in scenes]
 
 
 def draw_images(data: Path, tasks: list[str]) -> None:

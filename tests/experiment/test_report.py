@@ -16,14 +16,17 @@ from physlayer.experiment import runner as engine
 from physlayer.experiment.build import assemble, point_of
 from physlayer.experiment.plot_curves import draw_figure, make_figure
 from physlayer.experiment.plot_style import styles
-from physlayer.experiment.report.context import Material, agreement, compared, control_notes, rebuild_model
-from physlayer.experiment.report.page import OF_THE_PROBLEM, SECTIONS, write_report
+from physlayer.experiment.report import Paragraph, Table, registry
+from physlayer.experiment.report.comparisons import compared, control_notes, map_agreement
+from physlayer.experiment.report.context import ReportContext
+from physlayer.experiment.report.page import write_report
+from physlayer.experiment.report.rebuild import rebuild_model
 from physlayer.experiment.spec import retrained
 from physlayer.experiment.summary import summary_rows
 from physlayer.metrics.classification import classification_metrics
 from physlayer.training.prediction import predict
 
-SHAPE, VALUES, SEEDS, NAMES = (3, 16, 16), (1, 4), (0, 1), ("round", "lobed", "long", "<tiny>")
+SHAPE, VALUES, SEEDS, NAMES = (3, 16, 16), (1, 4), (0, 1), ("round", "lobed", "long", '<b>&"')
 
 
 def channels(point):
@@ -132,6 +135,10 @@ def tiny_task(monkeypatch):
     return {"options": None, "device": "cpu"}
 
 
+def no_data(task, options):
+    raise ValueError("Expected --data to be a folder, but got nothing.")
+
+
 def score(rows, name, value):
     wanted = {"variant": name, "value": value, "seed": "all", "split": "test", "metric": "accuracy"}
     return next(r for r in rows if all(r[k] == v for k, v in wanted.items()))
@@ -222,23 +229,20 @@ def test_report_is_whole_and_self_contained(made, tiny_task):
     assert write_report(SWEEP, arms, records, rows, test_set, out, tiny_task) == ["report.html"]
     page = (out / "report.html").read_text(encoding="utf-8")
     assert len(page) < 5e6
-    for title, _ in (*SECTIONS, *OF_THE_PROBLEM["classification"]):
-        assert f"<h2>{title}</h2>" in page
+    titles = [entry.title for entry in registry.sections_for("classification")]
+    assert re.findall("<h2>(.*)</h2>", page) == titles
+    assert len(titles) == 15 and titles[3] == "Confusion matrices" and titles[-1] == "Provenance"
     assert not re.search(r"(src|href)=.(?!data:)", page) and "<script" not in page and "url(" not in page
     text = re.sub(r'src="data:[^"]*"', "", page)
     assert not re.search(r"\bnan\b|\binf\b|NaN|Infinity", text)
     assert 'class="missing"' not in text
-    assert "<tiny>" not in text and "&lt;tiny&gt;" in text
+    assert "<b>" not in text and "&lt;b&gt;&amp;" in text  # the name of a class
     assert "interval includes zero" in text and "3 seeds cannot reach p &lt; .05" in text
     assert "0.gain did not move" in text and str(out) not in text and "correlation of 0.bits between seeds" in text
 
 
 def test_report_says_what_is_missing_and_keeps_the_rest(made, tmp_path, monkeypatch):
     _, records, rows, test_set = made
-
-    def no_data(task, options):
-        raise ValueError("Expected --data to be a folder, but got nothing.")
-
     monkeypatch.setattr(engine, "task_data", no_data)
     arms = [SWEEP.variant("bit_budget"), SWEEP.variant("none")]
     records = [r for r in records if r["variant"] in {v.name for v in arms}]
@@ -248,9 +252,39 @@ def test_report_says_what_is_missing_and_keeps_the_rest(made, tmp_path, monkeypa
         "ROC curves, Calibration, Most confident mistakes, What the sensor sees, Saliency, What the network makes of it"
     )
     assert name == f"report.html (incomplete: {lost})"
-    assert page.count("<h2>") == len(SECTIONS) + len(OF_THE_PROBLEM["classification"])
+    assert page.count("<h2>") == len(registry.sections_for("classification"))
     assert "got nothing" in page and "_seed0.pt: No such file" in page and str(tmp_path) not in page
     assert "correlation of 0.bits between seeds" in page  # learned maps are in the records
+
+
+def test_a_section_of_ones_own_stands_in_its_place_and_fails_alone(made, tmp_path, monkeypatch):
+    _, records, rows, test_set = made
+    monkeypatch.setattr(registry, "_SECTIONS", {})
+
+    @registry.section("Behind", place=95)
+    def behind_section(context):
+        yield Paragraph("before the failure")
+        yield Paragraph(context.a_name_that_is_not_there)
+
+    @registry.section("Text", place=97)
+    def text_section(context):
+        yield "<p>HTML</p>"
+
+    @registry.section("Runs of <this>", place=15, problems=("classification",))
+    def runs_section(context):
+        yield Table(["run"], [[record["key"]] for record in context.records])
+
+    @registry.section("Numbers only", place=5, problems=("regression",))
+    def numbers_section(context):
+        yield Paragraph("never")
+
+    (name,) = write_report(SWEEP, VARIANTS, records, rows, test_set, tmp_path, {})
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert name == "report.html (incomplete: Behind, Text)"
+    assert re.findall("<h2>(.*)</h2>", page) == ["Runs of &lt;this&gt;", "Behind", "Text"]
+    assert page.count("<td>") == len(records) and "<p>before the failure</p>" in page
+    assert "has no attribute &#39;a_name_that_is_not_there&#39;" in page
+    assert "Expected Text to yield blocks such as Paragraph, but got &#39;&lt;p&gt;HTML" in page
 
 
 def test_report_refuses_no_records(made, tmp_path):
@@ -278,19 +312,21 @@ def test_rebuild_refuses_other_data_and_other_arms(made, tiny_task):
         rebuild_model(SWEEP, fixed, other, out, tiny_task)
 
 
-def test_maps_that_only_began_alike_do_not_agree(made, tiny_task):
+def test_maps_that_only_began_alike_do_not_agree(made, tiny_task, monkeypatch):
     out, records, rows, test_set = made
-    material = Material(SWEEP, VARIANTS, records, rows, test_set, out, tiny_task)
-    seeds, _, change = agreement(material, SWEEP.variant("bit_budget"), 4, "0.bits")
+    context = ReportContext(SWEEP, VARIANTS, records, rows, test_set, out, tiny_task)
+    seeds, _, change = map_agreement(context, SWEEP.variant("bit_budget"), 4, "0.bits")
     assert seeds == "2" and change == "none: constant in a seed"  # nothing was trained
-    nowhere = Material(SWEEP, VARIANTS, records, rows, test_set, out, {})
-    assert agreement(nowhere, SWEEP.variant("bit_budget"), 4, "0.bits")[2] == "–"
+    monkeypatch.setattr(engine, "task_data", no_data)
+    nowhere = ReportContext(SWEEP, VARIANTS, records, rows, test_set, out, tiny_task)
+    assert map_agreement(nowhere, SWEEP.variant("bit_budget"), 4, "0.bits")[2] == "–"
 
 
 def test_compared_pairs_learned_with_tuned_and_controls_with_their_source(made):
     out, records, rows, test_set = made
     pairs = {
-        (d["variant"], d["baseline"]) for d in compared(Material(SWEEP, VARIANTS, records, rows, test_set, out, {}))
+        (d["variant"], d["baseline"])
+        for d in compared(ReportContext(SWEEP, VARIANTS, records, rows, test_set, out, {}))
     }
     assert pairs >= {
         ("tuned", "fixed"),
@@ -303,9 +339,9 @@ def test_compared_pairs_learned_with_tuned_and_controls_with_their_source(made):
 
 def test_a_control_that_changes_nothing_is_reported(made):
     out, records, rows, test_set = made
-    material = Material(SWEEP, VARIANTS, records, rows, test_set, out, {})
+    context = ReportContext(SWEEP, VARIANTS, records, rows, test_set, out, {})
     control = next(r for r in records if r["variant"] == "bit_inverse")
     source = next(r for r in records if r["key"] == control["config"]["source"])
     unchanged = control | {"camera": source["camera"]}
-    assert control_notes(material, unchanged) == ["the control changes nothing: 0.bits as in bit_budget"]
-    assert control_notes(material, source) == []
+    assert control_notes(context, unchanged) == ["the control changes nothing: 0.bits as in bit_budget"]
+    assert control_notes(context, source) == []
