@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet
-from physlayer.experiment.problem_info import Asked, asked
+from physlayer.experiment.problem_info import ProblemInfo
+from physlayer.experiment.record import Record, TestSet
 from physlayer.experiment.report.rebuild import data_of, rebuild_model
 from physlayer.experiment.spec import Sweep, Variant
+from physlayer.experiment.summary import SummaryRow
 
 __all__ = ["ReportContext"]
 
@@ -31,23 +35,23 @@ class ReportContext:
     """
 
     sweep: Sweep
-    variants: list[Variant]
-    records: list[dict]
-    rows: list[dict]
-    test_set: dict
+    variants: Sequence[Variant]
+    records: Sequence[Record]
+    rows: Sequence[SummaryRow]
+    test_set: TestSet
     out: Path
-    settings: dict
+    settings: dict[str, Any]
     _models: dict[str, nn.Sequential] = field(default_factory=dict, init=False, repr=False)
 
     @functools.cached_property
     def values(self) -> list[float]:
         """The swept values, ascending."""
-        return sorted({r["value"] for r in self.records if r["value"] is not None})
+        return sorted({r.value for r in self.records if r.value is not None})
 
-    @functools.cached_property
-    def problem(self) -> Asked:
+    @property
+    def problem(self) -> ProblemInfo:
         """What the network was asked."""
-        return asked(self.test_set)
+        return self.test_set.problem
 
     @functools.cached_property
     def class_names(self) -> list[str]:
@@ -56,23 +60,23 @@ class ReportContext:
 
     @functools.cached_property
     def targets(self) -> np.ndarray:
-        """Classes of the test images, ``(N,)``."""
-        return np.array(self.test_set["targets"])
+        """Class of each test image, ``(N,)``, or its numbers, ``(N, K)``; 0 where it has a mask."""
+        return np.array(self.test_set.targets)
 
-    def members(self, variant: Variant, value: float | None) -> list[dict]:
+    def members(self, variant: Variant, value: float | None) -> list[Record]:
         """Records of an arm at a value, by seed."""
-        own = [r for r in self.records if r["variant"] == variant.name and r["value"] == value]
-        return sorted(own, key=lambda r: r["seed"])
+        own = [r for r in self.records if r.variant == variant.name and r.value == value]
+        return sorted(own, key=lambda r: r.seed)
 
-    def ends(self, variants: list[Variant] | None = None) -> list[tuple[Variant, float | None]]:
+    def ends(self, variants: Sequence[Variant] | None = None) -> list[tuple[Variant, float | None]]:
         """Arms at their lowest and highest value, those that have records."""
         ends = sorted({self.values[0], self.values[-1]}) if self.values else []
         points = [(v, x) for v in variants or self.variants for x in (ends if v.swept else [None])]
         return [(v, x) for v, x in points if self.members(v, x)]
 
-    def points(self) -> list[tuple[Variant, float | None]]:
+    def points(self, variants: Sequence[Variant] | None = None) -> list[tuple[Variant, float | None]]:
         """Every arm and value that has records."""
-        found = itertools.product(self.variants, [*self.values, None])
+        found = itertools.product(variants or self.variants, [*self.values, None])
         return [(v, x) for v, x in found if self.members(v, x)]
 
     def name(self, variant: Variant, value: float | None) -> str:
@@ -93,20 +97,42 @@ class ReportContext:
         """
         return data_of(self.records[0], self.settings).test
 
-    def probabilities(self, record: dict) -> np.ndarray:
+    def metrics(self, variant: Variant, value: float | None) -> list[dict[str, Any]]:
+        """Test metrics of an arm at a value, by seed."""
+        return [record.metrics["test"] for record in self.members(variant, value)]
+
+    def predictions(self, record: Record) -> np.ndarray:
+        """Predicted class of every test image of a record, ``(N,)``, or its numbers, ``(N, K)``.
+
+        Raises:
+            ValueError: if the record holds none, as of masks.
+        """
+        if record.predictions is None:
+            raise ValueError(f"Expected record {record.key} to hold predictions, but got none.")
+        return np.array(record.predictions["test"])
+
+    def probabilities(self, record: Record) -> np.ndarray:
         """Test probabilities ``(N, K)`` of a record.
 
         Raises:
             OSError: if ``logits/`` lacks the file.
         """
-        logits = torch.load(self.out / "logits" / f"{record['key']}.pt", weights_only=True)
-        return torch.softmax(logits.double(), 1).numpy()
+        return torch.softmax(self.outputs(record).double(), 1).numpy()
 
-    def model(self, variant: Variant, record: dict) -> nn.Sequential:
+    def outputs(self, record: Record) -> Tensor:
+        """What the network of a record gave for the test images, on their first exposure.
+
+        Raises:
+            OSError: if ``logits/`` lacks the file.
+        """
+        logits: Tensor = torch.load(self.out / "logits" / f"{record.key}.pt", weights_only=True)
+        return logits
+
+    def model(self, variant: Variant, record: Record) -> nn.Sequential:
         """As :func:`rebuild_model`, once per record."""
-        if record["key"] not in self._models:
-            self._models[record["key"]] = rebuild_model(self.sweep, variant, record, self.out, self.settings)
-        return self._models[record["key"]]
+        if record.key not in self._models:
+            self._models[record.key] = rebuild_model(self.sweep, variant, record, self.out, self.settings)
+        return self._models[record.key]
 
     def examples(self, per_class: int = 1) -> tuple[Tensor, Tensor]:
         """First test images of each class as the scene the sensor gets, ``(B, C, H, W)``, and their class.
@@ -132,4 +158,4 @@ class ReportContext:
     @property
     def linear(self) -> bool:
         """Whether the sensor saw linear light, and not sRGB-encoded values."""
-        return self.records[0]["config"]["recipe"]["linear"]
+        return self.records[0].config.linear

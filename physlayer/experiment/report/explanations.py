@@ -36,7 +36,7 @@ def saliency_maps(context: ReportContext, scenes: Tensor, targets: Tensor) -> di
     """
     models = [context.model(variant, context.members(variant, value)[0]) for variant, value in context.ends()]
     convolutional = all(any(isinstance(module, nn.Conv2d) for module in model.modules()) for model in models)
-    found: dict[str, list] = {"gradient": [], "grad_cam": []} if convolutional else {"gradient": []}
+    found: dict[str, list[np.ndarray]] = {"gradient": [], "grad_cam": []} if convolutional else {"gradient": []}
     for model in models:
         for method, maps in found.items():
             shown = saliency(model, scenes, targets, method=method, relu=context.problem.kind != "regression")
@@ -49,10 +49,10 @@ def scale_of(maps: np.ndarray) -> float:
     return float(np.quantile(np.abs(maps), OUTLIERS)) or 1e-12
 
 
-def parameter_sensitivity(context: ReportContext, variant: Variant, value: float) -> dict[str, np.ndarray]:
+def parameter_sensitivity(context: ReportContext, variant: Variant, value: float | None) -> dict[str, np.ndarray]:
     """Mean size of the true class's gradient by each learned quantity: lowest seed, some test images."""
     record = context.members(variant, value)[0]
-    if not learned_quantities(record):  # as at the end of an axis where nothing is left to learn
+    if not learned_quantities(record.camera):  # as at the end of an axis where nothing is left to learn
         return {}
     scenes, targets = context.examples(SENSITIVITY_IMAGES)
     model = context.model(variant, record)

@@ -22,14 +22,14 @@ def number(value: float | None, form: str = ".3f") -> str:
     return "–" if value is None or not np.isfinite(value) else format(value, form)
 
 
-def value_name(value: float | str | None) -> str:
+def value_name(value: float | None) -> str:
     """The swept value as text; a bound, which has none, is the same at any.
 
     Example:
         >>> value_name(8.0), value_name(None)
         ('8', 'any')
     """
-    return "any" if value in (None, "") else format(value, "g")
+    return "any" if value is None else format(value, "g")
 
 
 def listed(values: np.ndarray) -> str:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import functools
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import torch
 
 import physlayer.experiment.report.sections  # noqa: F401  registers ours
+from physlayer.core.files import atomic_write
+from physlayer.experiment.record import Record, TestSet
 from physlayer.experiment.report.blocks import Block, Missing
 from physlayer.experiment.report.context import ReportContext
 from physlayer.experiment.report.formats import reason
 from physlayer.experiment.report.registry import Section, sections_for
 from physlayer.experiment.spec import Sweep, Variant
+from physlayer.experiment.summary import SummaryRow
 
 __all__ = ["MadeSection", "make_section", "render", "write_report"]
 
@@ -30,8 +34,8 @@ class MadeSection:
 
 
 def write_report(
-    sweep: Sweep, variants: list[Variant], records: list[dict], rows: list[dict], test_set: dict, out: Path,
-    settings: dict,
+    sweep: Sweep, variants: Sequence[Variant], records: Sequence[Record], rows: Sequence[SummaryRow],
+    test_set: TestSet, out: Path, settings: dict[str, Any],
 ) -> list[str]:  # fmt: skip
     """Write ``report.html`` to ``out``; returns its name, with the sections that could not be made.
 
@@ -39,7 +43,7 @@ def write_report(
 
     Args:
         sweep, variants: what was run. records, rows: its records and their summary rows.
-        test_set: class names, targets and sources of the test images.
+        test_set: problem, targets and groups of the test images.
         out: output folder, with ``models/`` and ``logits/``. settings: as the engine has them.
 
     Raises:
@@ -54,10 +58,8 @@ def write_report(
         made = [make_section(entry, context) for entry in sections_for(context.problem.kind)]
     finally:
         torch.set_num_threads(threads)
-    page = render(f"{sweep.name}: {records[0]['task']}", " ".join(test_set["notes"]), made)
-    temporary = out / f".report.html.{os.getpid()}.tmp"
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(out / "report.html")
+    page = render(f"{sweep.name}: {records[0].task}", " ".join(test_set.notes), made)
+    atomic_write(out / "report.html", page)
     failed = [entry.title for entry in made if not entry.whole]
     return ["report.html" + (f" (incomplete: {', '.join(failed)})" if failed else "")]
 

@@ -49,7 +49,7 @@ def section(
 
         @section("Training time", place=95)  # between the scores and the training history
         def time_section(context):
-            rows = [[record["key"], f"{record['provenance']['seconds']:.0f}"] for record in context.records]
+            rows = [[record.key, f"{record.provenance.seconds:.0f}"] for record in context.records]
             yield Table(["run", "time / s"], rows)
             yield Note("Wall time of one thread.")
 

@@ -27,7 +27,7 @@ def sensor_section(context: ReportContext) -> Iterator[Block]:
         # A retrained copy has the camera of its source: its pictures would be the same.
         if (
             variant.swept
-            and not (variant.source and variant.change is None)
+            and not (variant.camera_from and variant.change is None)
             and any(context.members(variant, x) for x in context.values)
         ):
             light = "linear light, shown sRGB-encoded" if context.linear else "sRGB-encoded values"
@@ -61,5 +61,5 @@ def exported_section(context: ReportContext) -> Iterator[Block]:
     yield Note("Maps are cut to shape and range here; records/ holds them in full.")
     for variant, value in context.points():
         for record in context.members(variant, value):
-            text = json.dumps(brief(record["camera"]), indent=1, ensure_ascii=False)
-            yield Listing(f"{context.title(variant, value)}, seed {record['seed']}", text)
+            text = json.dumps(brief(record.camera), indent=1, ensure_ascii=False)
+            yield Listing(f"{context.title(variant, value)}, seed {record.seed}", text)

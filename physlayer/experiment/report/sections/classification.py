@@ -38,7 +38,7 @@ def confusion_figure(context: ReportContext) -> Figure:
     points, names = context.ends(), context.class_names
     figure, grid = panels(len(points), COLUMNS, 1.75, 1.75)
     for place, (axes, (variant, value)) in enumerate(zip(grid, points, strict=True)):
-        matrices = [np.array(r["metrics"]["test"]["confusion"]) for r in context.members(variant, value)]
+        matrices = [np.array(metrics["confusion"]) for metrics in context.metrics(variant, value)]
         total = np.sum(matrices, axis=0)
         share = total / np.maximum(total.sum(1, keepdims=True), 1)
         drawn = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -71,7 +71,7 @@ def roc_figure(context: ReportContext) -> Figure:
         members = context.members(variant, value)
         probabilities = [context.probabilities(r) for r in members]
         for k, name in enumerate(context.class_names):
-            areas = [r["metrics"]["test"]["roc_auc"]["per_class"][name] for r in members]
+            areas = [metrics["roc_auc"]["per_class"][name] for metrics in context.metrics(variant, value)]
             areas = [area for area in areas if area is not None]
             if not areas:
                 continue
@@ -93,7 +93,7 @@ def roc_figure(context: ReportContext) -> Figure:
 def calibration_section(context: ReportContext) -> Iterator[Block]:
     body = []
     for variant, value in context.points():
-        tests = [r["metrics"]["test"] for r in context.members(variant, value)]
+        tests = context.metrics(variant, value)
         error = np.mean([t["expected_calibration_error"] for t in tests])
         null = np.mean([t["expected_calibration_error_null"]["percentile_95"] for t in tests])
         loss = np.mean([t["negative_log_likelihood"] for t in tests])
@@ -113,7 +113,7 @@ def reliability_figure(context: ReportContext) -> Figure:
         for place, record in enumerate(context.members(variant, value)):
             curve = reliability_points(context.targets, context.probabilities(record))
             axes.plot(curve.confidence, curve.accuracy, color=COLOURS[place % len(COLOURS)], linewidth=0.8,
-                      marker=".", markersize=3, label=f"seed {record['seed']}")  # fmt: skip
+                      marker=".", markersize=3, label=f"seed {record.seed}")  # fmt: skip
         axes.plot([0, 1], [0, 1], color=BOUND_COLOUR, linewidth=0.5)
         axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xticks=HALVES, yticks=HALVES)
         axes.set_title(context.name(variant, value), fontsize=7)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["learned_section"]
 
+Sensitivity: TypeAlias = dict[float | None, dict[str, np.ndarray]]  # by value, then by quantity
 MOST_SEEDS = 6  # maps beside each other; the mean is over all seeds
 
 
@@ -37,14 +38,16 @@ def learned_section(context: ReportContext) -> Iterator[Block]:
 
 
 def learned_arm(context: ReportContext, variant: Variant) -> Iterator[Block]:
-    sensitivity, body, maps = {}, [], {}
+    sensitivity: Sensitivity = {}
+    body: list[list[str]] = []
+    maps: dict[str, list[list[str]]] = {}
     for _, value in context.ends([variant]):
         try:
             sensitivity[value] = parameter_sensitivity(context, variant, value)
         except NOT_REBUILT as error:  # the maps come from the records alone and can do without
             yield Missing(f"Sensitivity at {value_name(value)} is missing: {reason(error)}")
-    for value in context.values:
-        members = [(r["seed"], learned_quantities(r)) for r in context.members(variant, value)]
+    for _, value in context.points([variant]):
+        members = [(r.seed, learned_quantities(r.camera)) for r in context.members(variant, value)]
         for name in dict.fromkeys(name for _, found in members for name in found):
             if is_map(members[0][1][name][0]):
                 maps.setdefault(name, []).append([value_name(value), *map_agreement(context, variant, value, name)])
@@ -65,21 +68,24 @@ def learned_arm(context: ReportContext, variant: Variant) -> Iterator[Block]:
         yield Table(head, body)
 
 
-def map_figure(context: ReportContext, variant: Variant, name: str, sensitivity: dict) -> Figure:
-    """Learned map of each seed, their mean, and the sensitivity of the score to it; a row per value.
+def map_figure(context: ReportContext, variant: Variant, name: str, sensitivity: Sensitivity) -> Figure:
+    """Learned map of each seed, their mean, and the sensitivity of the score to it, at the first and last value with one.
 
     Args:
         context: the records. variant: a learned arm. name: a quantity, such as ``"0.bits"``.
         sensitivity: for each value the result of :func:`parameter_sensitivity`, or nothing.
     """
     rows = []
-    for _, value in context.ends([variant]):
-        found = [(r["seed"], learned_quantities(r).get(name)) for r in context.members(variant, value)]
-        stack = [(seed, flat_map(entry[0])) for seed, entry in found if entry is not None]
-        unit = next(entry[1] for _, entry in found if entry is not None)
+    for _, value in context.points([variant]):
+        found = {r.seed: learned_quantities(r.camera).get(name) for r in context.members(variant, value)}
+        stack = [(seed, flat_map(entry[0])) for seed, entry in found.items() if entry is not None]
+        units = [entry[1] for entry in found.values() if entry is not None]
+        if not stack:  # as at the end of an axis, where nothing may be left to learn
+            continue
         pictures = [(f"seed {seed}", image) for seed, image in stack[:MOST_SEEDS]]
         pictures.append((f"mean of {len(stack)}", np.mean([image for _, image in stack], 0)))
-        rows.append((value, unit, pictures, sensitivity.get(value, {}).get(name)))
+        rows.append((value, units[0], pictures, sensitivity.get(value, {}).get(name)))
+    rows = rows[:1] + rows[1:][-1:]
     columns = max(len(pictures) for _, _, pictures, _ in rows) + 1
     height, width = rows[0][2][0][1].shape
     figure, grid = panels(len(rows) * columns, columns, 1.15, 1.15 * height / width + 0.15)
@@ -93,7 +99,7 @@ def map_figure(context: ReportContext, variant: Variant, name: str, sensitivity:
         for axes, (title, image) in zip(line, pictures, strict=False):
             drawn = axes.imshow(image, vmin=low, vmax=high, interpolation="nearest")
             axes.set_title(title, fontsize=6.5)
-        line[0].set_ylabel(f"{context.sweep.parameter} {value:g}", fontsize=6.5)
+        line[0].set_ylabel(f"{context.sweep.parameter} {value_name(value)}", fontsize=6.5)
         bar = figure.colorbar(drawn, ax=line[:-1], aspect=12, pad=0.01)
         bar.set_label("ratio" if unit == "1" else unit, fontsize=6)
         bar.ax.tick_params(labelsize=6)

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 
 from physlayer.experiment.plot_style import COLOURS, bare, panels, short
+from physlayer.experiment.record import Record
 from physlayer.experiment.report.blocks import Block, Picture
 from physlayer.experiment.report.context import ReportContext
 from physlayer.experiment.report.explanations import saliency_maps, scale_of
 from physlayer.experiment.report.formats import on_screen
 from physlayer.experiment.report.registry import section
+from physlayer.experiment.scores import scores_of
 from physlayer.saliency.embedding import feature_map, features_of
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def saliency_figure(context: ReportContext) -> Figure:
     methods, columns = list(maps), len(maps) * count
     figure, grid = panels((len(points) + 1) * columns, columns, 0.78, height)
     figure.set_size_inches(0.78 * columns + 1.1, figure.get_figheight() + 0.6)  # names at the left, bars on top
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
+    figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)
     pictures = {}
     for place, axes in enumerate(grid):
         row, column = divmod(place, columns)
@@ -75,7 +77,7 @@ def saliency_figure(context: ReportContext) -> Figure:
 @section("What the network makes of it", place=130)
 def features_section(context: ReportContext) -> Iterator[Block]:
     """Maps of the test images as the network sees them: without a layer, and of the arms at their lowest value."""
-    colour = "class" if context.problem.kind == "classification" else context.problem.words
+    colour = "class" if context.problem.kind == "classification" else context.problem.score_name
     if context.problem.kind == "regression":
         colour = f"true {context.problem.names[0]} / {context.problem.unit}"
     caption = (
@@ -88,7 +90,7 @@ def features_section(context: ReportContext) -> Iterator[Block]:
 def feature_figure(context: ReportContext) -> Figure:
     """One panel per arm, at its lowest value."""
     lowest = context.values[0] if context.values else None
-    points = [(v, lowest if v.swept else None) for v in context.variants if v.source is None and not v.translate]
+    points = [(v, lowest if v.swept else None) for v in context.variants if v.camera_from is None and not v.translate]
     points = [(v, x) for v, x in points if context.members(v, x)][:COLUMNS]
     test = context.test_images
     index = torch.linspace(0, len(test) - 1, min(MAPPED, len(test))).long()
@@ -109,10 +111,10 @@ def feature_figure(context: ReportContext) -> Figure:
     return figure
 
 
-def colours_of(context: ReportContext, record: dict, index: torch.Tensor) -> np.ndarray | list[str]:
+def colours_of(context: ReportContext, record: Record, index: torch.Tensor) -> np.ndarray | list[str]:
     """The colour of each image's class; or a number: the first true one, or how well its mask was found."""
     if context.problem.kind == "classification":
         return [COLOURS[k % len(COLOURS)] for k in context.targets[index]]
     if context.problem.kind == "regression":
-        return context.targets[index, 0]
-    return np.array(record["scores"]["test"])[index]
+        return np.asarray(context.targets[index, 0])
+    return np.asarray(scores_of(record, context.targets)[index])

@@ -27,7 +27,7 @@ def bland_altman_section(context: ReportContext) -> Iterator[Block]:
     """Errors of each number, predicted against true, Bland–Altman, and the distribution of the truth."""
     body = []
     for variant, value in context.points():
-        tests = [r["metrics"]["test"] for r in context.members(variant, value)]
+        tests = context.metrics(variant, value)
         for name in context.problem.names:
             entries = [t["numbers"][name] for t in tests]
             mean = {key: float(np.mean([e[key] for e in entries], 0)) for key in ("mean_absolute_error", "bias")}
@@ -53,7 +53,7 @@ def bland_altman_figure(context: ReportContext) -> Figure:
     figure, grid = panels(2 * len(points), 4 if len(points) > 1 else 2, 1.75, 1.6)
     for place, (variant, value) in enumerate(points):
         record = context.members(variant, value)[0]
-        predicted, scatter, limits = np.array(record["predictions"]["test"]), grid[2 * place], grid[2 * place + 1]
+        predicted, scatter, limits = context.predictions(record), grid[2 * place], grid[2 * place + 1]
         ends = [context.targets.min(), context.targets.max()]
         scatter.plot(ends, ends, color=BOUND_COLOUR, linewidth=0.6)
         for k, name in enumerate(context.problem.names):
@@ -77,7 +77,7 @@ def boxes_figure(context: ReportContext) -> Figure:
     figure, grid = panels(1 + len(points), COLUMNS, 1.75, 1.7)
     drawn = [(context.targets, f"true / {context.problem.unit}", "truth")]
     for variant, value in points:
-        predicted = np.array(context.members(variant, value)[0]["predictions"]["test"])
+        predicted = context.predictions(context.members(variant, value)[0])
         drawn.append((predicted - context.targets, "predicted − true", context.name(variant, value)))
     for axes, (numbers, label, title) in zip(grid, drawn, strict=True):
         axes.boxplot(numbers, whis=(0, 100), widths=0.5, medianprops={"color": COLOURS[0]})

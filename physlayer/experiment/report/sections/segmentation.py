@@ -9,11 +9,13 @@ import numpy as np
 import torch
 
 from physlayer.experiment.plot_style import bare, panels
+from physlayer.experiment.record import Record
 from physlayer.experiment.report.blocks import Block, Heading, Note, Picture, Table
 from physlayer.experiment.report.context import ReportContext
 from physlayer.experiment.report.formats import number, on_screen, value_name
 from physlayer.experiment.report.rebuild import data_of
 from physlayer.experiment.report.registry import section
+from physlayer.experiment.scores import scores_of
 from physlayer.problems.segmentation import resized
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def overlap_section(context: ReportContext) -> Iterator[Block]:
     """Overlaps, and how Dice is distributed over the images."""
     body = []
     for variant, value in context.points():
-        tests = [r["metrics"]["test"] for r in context.members(variant, value)]
+        tests = context.metrics(variant, value)
         means = [np.mean([t[key] for t in tests]) for key in ("dice", "jaccard", "pixel_accuracy", "pooled_dice")]
         quantiles = np.mean([t["dice_quantiles"] for t in tests], 0)
         body.append([variant.name, value_name(value), *map(number, means), *map(number, quantiles)])
@@ -48,11 +50,11 @@ def worst_section(context: ReportContext) -> Iterator[Block]:
         yield Picture(worst_figure(context, record), "Smallest Dice first: scene, truth, prediction.")
 
 
-def worst_figure(context: ReportContext, record: dict) -> Figure:
+def worst_figure(context: ReportContext, record: Record) -> Figure:
     test = data_of(record, context.settings).test
-    scores = np.array(record["scores"]["test"])
+    scores = scores_of(record, context.targets)
     index = torch.from_numpy(np.argsort(scores, kind="stable")[:WORST].copy())
-    outputs = torch.load(context.out / "logits" / f"{record['key']}.pt", weights_only=True)[index]
+    outputs = context.outputs(record)[index]
     truth = test.targets[index]
     found = resized(outputs.float(), truth).argmax(1)
     scenes = test.batch(index, linear=context.linear)

@@ -34,23 +34,23 @@ def history_figure(context: ReportContext) -> Figure:
     from matplotlib import colormaps
     from matplotlib.lines import Line2D
 
-    arms = [v for v in context.variants if any(r["variant"] == v.name for r in context.records)]
+    arms = [v for v in context.variants if any(r.variant == v.name for r in context.records)]
     figure, grid = panels(len(HISTORY) * len(arms), len(HISTORY), 1.75, 1.05)
     steps = np.linspace(0, 0.9, len(context.values))
     colour = dict(zip(context.values, colormaps["viridis"](steps), strict=True))
     for place, axes in enumerate(grid):
         row, column = divmod(place, len(HISTORY))
-        key, label = HISTORY[column]
+        name, label = HISTORY[column]
         if row == 0:
             axes.set_title(label, fontsize=7)
         else:
             axes.sharey(grid[column])
-        for record in (r for r in context.records if r["variant"] == arms[row].name):
-            epochs = [e for e in record["history"] if e.get(key) is not None]
-            axes.plot([e["epoch"] for e in epochs], [e[key] for e in epochs], linewidth=0.7, alpha=0.8,
-                      color=colour.get(record["value"], BOUND_COLOUR))  # fmt: skip
+        for record in (r for r in context.records if r.variant == arms[row].name):
+            drawn = BOUND_COLOUR if record.value is None else colour[record.value]
+            epochs, numbers = zip(*((epoch.epoch, getattr(epoch, name)) for epoch in record.history), strict=True)
+            axes.plot(epochs, numbers, linewidth=0.7, alpha=0.8, color=drawn)
         if column == 0:
-            axes.set_ylabel(arms[row].name.replace("_retrained", "\nretrained"), fontsize=6)
+            axes.set_ylabel(context.name(arms[row], None), fontsize=6)
     figure.supxlabel("epoch", fontsize=7)
     handles = [Line2D([], [], color=c, label=f"{x:g}") for x, c in colour.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=10, fontsize=6.5, frameon=False,
