@@ -69,7 +69,7 @@ def learned_arm(context: ReportContext, variant: Variant) -> Iterator[Block]:
 
 
 def map_figure(context: ReportContext, variant: Variant, name: str, sensitivity: Sensitivity) -> Figure:
-    """Learned map of each seed, their mean, and the sensitivity of the score to it, at the first and last value with one.
+    """Learned map of each seed, their mean, and the sensitivity of the score to it, at the first and last value.
 
     Args:
         context: the records. variant: a learned arm. name: a quantity, such as ``"0.bits"``.
