@@ -21,7 +21,8 @@ from physlayer.experiment.run import Run, make_runs
 from physlayer.experiment.runner import task_data
 from physlayer.experiment.scheduler import execute
 from physlayer.experiment.spec import Sweep, Variant
-from physlayer.tasks.base import Options, Task, get_task
+from physlayer.tasks import base as tasks
+from physlayer.tasks.base import Options, Task
 from physlayer.training.recipe import Recipe
 
 __all__ = ["run_command"]
@@ -43,7 +44,7 @@ def run_command(sweep: Sweep, args: argparse.Namespace) -> int:
     chosen = chosen_variants(sweep, args.variants, retrain=args.retrain)
     check_counts(args)
     out = writable_folder(args.out or Path("runs") / sweep.name)
-    task = get_task(args.task)
+    task = tasks.get_task(args.task)
     require_task(sweep, args.task, task)
     options = Options(
         data=args.data, fast=args.fast, groups=args.groups, skip_unreadable=args.skip_unreadable,
