@@ -11,7 +11,6 @@ from pathlib import Path
 
 from physlayer.data.image_set import TaskData
 from physlayer.experiment.arguments import check_counts, chosen_variants, folder_name, parse_seeds
-from physlayer.experiment.axis import parse_values
 from physlayer.experiment.outputs import write_outputs
 from physlayer.experiment.preflight import require_answers, require_cameras, require_judgement, require_task
 from physlayer.experiment.problem_info import problem_description
@@ -37,9 +36,7 @@ def run_command(sweep: Sweep, args: argparse.Namespace) -> int:
     Raises:
         ValueError: for options or data that do not fit, before anything is computed.
     """
-    values = parse_values(
-        args.values, sweep.parameter, sweep.minimum, sweep.maximum, whole=sweep.whole, scale=sweep.scale
-    )
+    values = sweep.values(args.values)
     seeds = parse_seeds(args.seeds)
     chosen = chosen_variants(sweep, args.variants, retrain=args.retrain)
     check_counts(args)
