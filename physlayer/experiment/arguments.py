@@ -33,8 +33,8 @@ def chosen_variants(sweep: Sweep, text: str, *, retrain: bool) -> list[Variant]:
     if not names:
         raise ValueError(f"Expected --variants to name at least one arm, but got {text!r}.")
     chosen = [sweep.variant(name) for name in dict.fromkeys([*names, sweep.bound])]
-    for variant in [v for v in chosen if v.camera_from is not None and v.camera_from not in {c.name for c in chosen}]:
-        chosen.append(sweep.variant(variant.camera_from))
+    needed = dict.fromkeys(v.camera_from for v in chosen if v.camera_from is not None)
+    chosen += [sweep.variant(name) for name in needed if name not in {v.name for v in chosen}]
     if retrain:
         chosen += [retrained(v) for v in chosen if v.learned and not v.translate]
     return chosen

@@ -17,10 +17,16 @@ from physlayer.problems.base import Problem
 from physlayer.tasks.base import Task
 from physlayer.training.loop import seeded
 
-__all__ = ["assemble", "camera_of", "chosen_candidate", "point_of", "quantiles_of", "scenes_of"]
+__all__ = ["assemble", "camera_of", "chosen_candidate", "point_of", "quantiles_of", "scene_shape", "scenes_of"]
 
 QUANTILE_SCENES, QUANTILE_SAMPLES = 256, 200_000
 SAMPLE_SCENES = 1024
+
+
+def scene_shape(data: TaskData) -> tuple[int, int, int]:
+    """``(C, H, W)`` of the scenes of a task."""
+    channels, height, width = data.pool.images.shape[1:]
+    return channels, height, width
 
 
 def point_of(run: Run, data: TaskData) -> Point:
@@ -35,8 +41,8 @@ def point_of(run: Run, data: TaskData) -> Point:
         return quantiles_of(train(), run.linear)
 
     return Point(
-        value=run.value,
-        shape=tuple(data.pool.images.shape[1:]),
+        value=run.value,  # type: ignore[arg-type]  # None only for arms that do not look at it
+        shape=scene_shape(data),
         quantile=lambda share: quantile()(share),
         scenes=lambda: scenes_of(train(), run.linear),
         generator=torch.Generator().manual_seed(run.seed),
@@ -44,11 +50,13 @@ def point_of(run: Run, data: TaskData) -> Point:
 
 
 def chosen_candidate(variant: Variant, point: Point, search: Sequence[Trial], problem: Problem) -> dict[str, Any]:
-    """Setting that a searched arm takes: the first of the best on validation, or the only one there is.
+    """Setting that an arm takes: the first of the best on validation, the only one there is, or none to choose.
 
     Args:
         search: all that were tried; empty if there is but one.
     """
+    if variant.candidates is None:
+        return {}
     if not search:
         return variant.candidates(point)[0]
     better = max if problem.higher_is_better else min
@@ -61,7 +69,7 @@ def assemble(task: Task, run: Run, layers: list[nn.Module], data: TaskData) -> n
     A reading smaller than the scene is spread over the scene's pixels (nearest, so no value is invented): the network
     then has the same field of view, depth and cost behind every camera.
     """
-    scene = tuple(data.pool.images.shape[1:])
+    scene = scene_shape(data)
     channels, height, width = handed_over(nn.Sequential(*layers), scene)
     smaller = height < scene[1] or width < scene[2]
     seen = (channels, *scene[1:]) if smaller else (channels, height, width)
@@ -77,15 +85,16 @@ def handed_over(camera: nn.Sequential, scene: tuple[int, int, int]) -> tuple[int
     flags = [(module, module.training) for module in camera.modules()]
     try:
         with torch.no_grad():
-            return tuple(camera.eval()(torch.zeros(1, *scene)).shape[1:])
+            channels, height, width = camera.eval()(torch.zeros(1, *scene)).shape[1:]
     finally:
         for module, flag in flags:
             module.training = flag
+    return channels, height, width
 
 
 def camera_of(model: nn.Sequential) -> nn.Sequential:
     """What stands before the network: physical layers, and any digital step between them."""
-    return model[:-1]
+    return nn.Sequential(*list(model)[:-1])
 
 
 def scenes_of(images: ImageSet, linear: bool, most: int = SAMPLE_SCENES) -> Tensor:

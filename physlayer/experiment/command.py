@@ -8,10 +8,10 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from physlayer.data.image_set import TaskData
 from physlayer.experiment.arguments import check_counts, chosen_variants, folder_name, parse_seeds
-from physlayer.experiment.axis import parse_values
 from physlayer.experiment.outputs import write_outputs
 from physlayer.experiment.preflight import require_answers, require_cameras, require_judgement, require_task
 from physlayer.experiment.problem_info import problem_description
@@ -21,7 +21,8 @@ from physlayer.experiment.run import Run, make_runs
 from physlayer.experiment.runner import task_data
 from physlayer.experiment.scheduler import execute
 from physlayer.experiment.spec import Sweep, Variant
-from physlayer.tasks.base import Options, Task, get_task
+from physlayer.tasks import base as tasks
+from physlayer.tasks.base import Options, Task
 from physlayer.training.recipe import Recipe
 
 __all__ = ["run_command"]
@@ -36,14 +37,12 @@ def run_command(sweep: Sweep, args: argparse.Namespace) -> int:
     Raises:
         ValueError: for options or data that do not fit, before anything is computed.
     """
-    values = parse_values(
-        args.values, sweep.parameter, sweep.minimum, sweep.maximum, whole=sweep.whole, scale=sweep.scale
-    )
+    values = sweep.values(args.values)
     seeds = parse_seeds(args.seeds)
     chosen = chosen_variants(sweep, args.variants, retrain=args.retrain)
     check_counts(args)
     out = writable_folder(args.out or Path("runs") / sweep.name)
-    task = get_task(args.task)
+    task = tasks.get_task(args.task)
     require_task(sweep, args.task, task)
     options = Options(
         data=args.data, fast=args.fast, groups=args.groups, skip_unreadable=args.skip_unreadable,
@@ -68,13 +67,13 @@ def run_command(sweep: Sweep, args: argparse.Namespace) -> int:
     return compute(sweep, chosen, runs, out, settings, jobs=args.jobs, report=not args.no_report)
 
 
-def recipe_of(task: Task, options: Options, args: argparse.Namespace) -> dict[str, object]:
+def recipe_of(task: Task, options: Options, args: argparse.Namespace) -> dict[str, Any]:
     """The task's recipe with the settings of the command line.
 
     Raises:
         ValueError: for a setting out of range.
     """
-    recipe = task.recipe(options).as_dict() | {"linear": args.encoding == "linear"}
+    recipe: dict[str, Any] = task.recipe(options).as_dict() | {"linear": args.encoding == "linear"}
     recipe |= {} if args.epochs is None else {"epochs": args.epochs}
     recipe |= {} if args.lr_physics is None else {"lr_physics": args.lr_physics}
     recipe |= {"augment": False} if args.no_augment else {}
@@ -123,7 +122,7 @@ def compute(
     variants: Sequence[Variant],
     runs: Sequence[Run],
     out: Path,
-    settings: dict[str, object],
+    settings: dict[str, Any],
     *,
     jobs: int,
     report: bool,
