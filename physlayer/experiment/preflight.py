@@ -36,10 +36,10 @@ def require_judgement(data: TaskData) -> None:
     Raises:
         ValueError: for a test set of one source, or a single class in training or test.
     """
-    sources = len(set(data.test.groups.tolist()))
-    if sources < 2:
+    n_groups = len(set(data.test.groups.tolist()))
+    if n_groups < 2:
         raise ValueError(
-            f"Expected a test set of at least 2 sources, but got {sources} ({len(data.test)} images): an interval over "
+            f"Expected a test set of at least 2 sources, but got {n_groups} ({len(data.test)} images): an interval over "
             "sources needs more; add images of other sources."
         )
     if data.problem.kind != "classification":
