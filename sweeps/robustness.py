@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
+import io
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,8 +28,9 @@ from physlayer.tasks.base import Options, get_task, require_pictures
 from torch import nn
 
 from physlayer import Blur, GaussianNoise, PhotonNoise, PixelBinning, SaltPepper, SpeckleNoise
+from physlayer.core.files import atomic_write
+from physlayer.experiment.arguments import check_counts, parse_seeds
 from physlayer.experiment.axis import parse_values
-from physlayer.experiment.cli import check_counts, parse_seeds
 from physlayer.experiment.plot_style import image_bytes
 from physlayer.experiment.records import writable_folder
 from physlayer.experiment.robustness.grid import robustness_grid
@@ -143,15 +144,13 @@ def levels_of(noise: str, text: str | None) -> list[Level]:
 
 def write_outputs(grid: RobustnessGrid, out: Path) -> None:
     """Table and figures, each complete or absent."""
-    rows, temporary = grid.rows(), out / f".robustness.{os.getpid()}.tmp"
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    temporary.replace(out / "robustness.csv")
+    rows, text = grid.rows(), io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    atomic_write(out / "robustness.csv", text.getvalue())
     for name, figure in (("figure.png", grid.plot()), ("curves.png", grid.plot_curves())):
-        temporary.write_bytes(image_bytes(figure, "png", dpi=200))
-        temporary.replace(out / name)
+        atomic_write(out / name, image_bytes(figure, "png", dpi=200))
 
 
 def table_lines(grid: RobustnessGrid) -> list[str]:

@@ -3,66 +3,78 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData
+from physlayer.experiment.record import Trial
+from physlayer.experiment.run import Run
 from physlayer.experiment.spec import Point, Variant
+from physlayer.problems.base import Problem
+from physlayer.tasks.base import Task
 from physlayer.training.loop import seeded
 
-__all__ = ["assemble", "camera_of", "chosen_candidate", "point_of", "quantiles_of", "scenes_of"]
+__all__ = ["assemble", "camera_of", "chosen_candidate", "point_of", "quantiles_of", "scene_shape", "scenes_of"]
 
 QUANTILE_SCENES, QUANTILE_SAMPLES = 256, 200_000
 SAMPLE_SCENES = 1024
 
 
-def point_of(config: dict, data: TaskData) -> Point:
-    """What an arm may look at to build the camera of a run."""
+def scene_shape(data: TaskData) -> tuple[int, int, int]:
+    """``(C, H, W)`` of the scenes of a task."""
+    channels, height, width = data.pool.images.shape[1:]
+    return channels, height, width
 
-    linear = config["recipe"]["linear"]
+
+def point_of(run: Run, data: TaskData) -> Point:
+    """What an arm may look at to build the camera of a run."""
 
     @functools.cache
     def train() -> ImageSet:  # only the arms that ask pay for the split
-        return data.split(config["seed"])["train"]
+        return data.split(run.seed)["train"]
 
     @functools.cache
-    def quantile() -> object:
-        return quantiles_of(train(), linear)
+    def quantile() -> Callable[[float], Tensor]:
+        return quantiles_of(train(), run.linear)
 
     return Point(
-        value=config["value"],
-        shape=tuple(data.pool.images.shape[1:]),
+        value=run.value,  # type: ignore[arg-type]  # None only for arms that do not look at it
+        shape=scene_shape(data),
         quantile=lambda share: quantile()(share),
-        scenes=lambda: scenes_of(train(), linear),
-        generator=torch.Generator().manual_seed(config["seed"]),
+        scenes=lambda: scenes_of(train(), run.linear),
+        generator=torch.Generator().manual_seed(run.seed),
     )
 
 
-def chosen_candidate(variant: Variant, point: Point, search: list[dict], problem) -> dict:
-    """Setting that a searched arm takes: the first of the best on validation, or the only one there is.
+def chosen_candidate(variant: Variant, point: Point, search: Sequence[Trial], problem: Problem) -> dict[str, Any]:
+    """Setting that an arm takes: the first of the best on validation, the only one there is, or none to choose.
 
     Args:
-        search: ``{"candidate": …, "validation": score}`` for each that was tried; empty if there is but one.
+        search: all that were tried; empty if there is but one.
     """
+    if variant.candidates is None:
+        return {}
     if not search:
         return variant.candidates(point)[0]
     better = max if problem.higher_is_better else min
-    return better(search, key=lambda entry: entry["validation"])["candidate"]
+    return better(search, key=lambda trial: trial.validation).candidate
 
 
-def assemble(task, config: dict, layers: list[nn.Module], data: TaskData) -> nn.Sequential:
+def assemble(task: Task, run: Run, layers: list[nn.Module], data: TaskData) -> nn.Sequential:
     """Camera and an untrained network for what the camera hands over; the network is always the last module.
 
     A reading smaller than the scene is spread over the scene's pixels (nearest, so no value is invented): the network
     then has the same field of view, depth and cost behind every camera.
     """
-    scene = tuple(data.pool.images.shape[1:])
+    scene = scene_shape(data)
     channels, height, width = handed_over(nn.Sequential(*layers), scene)
     smaller = height < scene[1] or width < scene[2]
     seen = (channels, *scene[1:]) if smaller else (channels, height, width)
-    with seeded(config["seed"]):
-        network = task.network(config["network"], seen, data.problem.outputs)
+    with seeded(run.seed):
+        network = task.network(run.network, seen, data.problem.outputs)
     if smaller:
         network = nn.Sequential(nn.Upsample(size=scene[1:], mode="nearest"), network)
     return nn.Sequential(*layers, network)
@@ -73,15 +85,16 @@ def handed_over(camera: nn.Sequential, scene: tuple[int, int, int]) -> tuple[int
     flags = [(module, module.training) for module in camera.modules()]
     try:
         with torch.no_grad():
-            return tuple(camera.eval()(torch.zeros(1, *scene)).shape[1:])
+            channels, height, width = camera.eval()(torch.zeros(1, *scene)).shape[1:]
     finally:
         for module, flag in flags:
             module.training = flag
+    return channels, height, width
 
 
 def camera_of(model: nn.Sequential) -> nn.Sequential:
     """What stands before the network: physical layers, and any digital step between them."""
-    return model[:-1]
+    return nn.Sequential(*list(model)[:-1])
 
 
 def scenes_of(images: ImageSet, linear: bool, most: int = SAMPLE_SCENES) -> Tensor:
@@ -90,7 +103,7 @@ def scenes_of(images: ImageSet, linear: bool, most: int = SAMPLE_SCENES) -> Tens
     return images.batch(some, linear=linear)
 
 
-def quantiles_of(images: ImageSet, linear: bool):
+def quantiles_of(images: ImageSet, linear: bool) -> Callable[[float], Tensor]:
     """Per-channel quantiles of the training scenes, ``quantile(q) -> (C, 1, 1)``, from a fixed sample of pixels.
 
     Exactly black pixels are left out: they are the fill of augmented copies, and would put every low quantile at 0.
