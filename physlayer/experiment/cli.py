@@ -25,15 +25,15 @@ __all__ = ["build_parser", "main", "parse_values"]
 def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
     """Options shared by all sweeps."""
     parser = argparse.ArgumentParser(
-        prog=f"sweeps/{sweep.name}.py",
-        description=manual,
+        prog=program_name(),
+        description=manual.replace(f"python sweeps/{sweep.name}.py", program_name()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # --lr would be --lr-physics
     )
     add = parser.add_argument
     add(f"--{sweep.parameter}", dest="values", default=sweep.default, metavar="LIST",
         help=f"values to sweep, as {EXAMPLES[sweep.scale]} (default {sweep.default})")  # fmt: skip
-    add("--task", default=sweep.task, help=f"folder under tasks/ (default {sweep.task})")
+    add("--task", default=sweep.task, help=f"name of a task, or path/to/file.py:NAME (default {sweep.task})")
     add("--data", help="folder of the real data (default: the task's embedded data)")
     add("--width", type=int, help="width of the images in pixels (default: the task's own)")
     add("--variants", default=",".join(sweep.chosen), metavar="LIST",
@@ -81,6 +81,12 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
     return parser
 
 
+def program_name() -> str:
+    """How the running script was started: by its file, or by ``-m`` and its module."""
+    spec = sys.modules["__main__"].__spec__
+    return f"python {sys.argv[0]}" if spec is None else f"python -m {spec.name}"
+
+
 def main(sweep: Sweep, manual: str, arguments: list[str] | None = None) -> int:
     """Run a sweep from the command line; returns the exit code."""
     args = build_parser(sweep, manual).parse_args(arguments)
@@ -104,7 +110,7 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     from physlayer.experiment.outputs import write_outputs
     from physlayer.experiment.runner import execute, task_data
-    from physlayer.tasks.base import Options, get_task, require_pictures
+    from physlayer.tasks.base import Options, get_task, require_pictures, sendable_task
 
     values = parse_values(
         args.values, sweep.parameter, sweep.minimum, sweep.maximum, whole=sweep.whole, scale=sweep.scale
@@ -115,16 +121,16 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     out = writable_folder(args.out or Path("runs") / sweep.name)
     task = get_task(args.task)
     require_pictures(task, sweep.name)
-    if sweep.tasks and args.task not in sweep.tasks:
+    if sweep.tasks and task.name not in sweep.tasks:
         raise ValueError(
             f"Expected --task to be {' or '.join(sweep.tasks)}, whose scenes {sweep.name} understands, but got "
-            f"{args.task}."
+            f"{task.name}."
         )
     options = Options(
         data=args.data, fast=args.fast, groups=args.groups, skip_unreadable=args.skip_unreadable,
         drop_straddling=args.drop_straddling, width=args.width, development=args.development,
     )  # fmt: skip
-    data = task_data(args.task, options)
+    data = task_data(task.name, options)
     require_judgement(data)
     for seed in seeds:
         data.split(seed)  # every seed must give a valid split before hours are spent on the first
@@ -135,14 +141,15 @@ def _run(sweep: Sweep, args: argparse.Namespace) -> int:
     Recipe(**recipe)  # a setting out of range is refused here
     network = args.network or task.default_network(options)
     require_answers(task, network, data, default=task.default_network(options))
-    shared = {"task": args.task, "data": data.fingerprint, "network": network, "recipe": recipe}
+    shared = {"task": task.name, "data": data.fingerprint, "network": network, "recipe": recipe}
     runs = make_runs(sweep, chosen, values, seeds, shared)
     require_cameras(chosen, [run for run in runs if not record_path(out, run.key).exists()], data)
-    settings = {"options": options, "device": args.device, "log_dir": args.log_dir}
+    settings = {"task": sendable_task(task.name), "options": options}
+    settings |= {"device": args.device, "log_dir": args.log_dir}
     test_set = {"fingerprint": data.fingerprint, "problem": described(data), "notes": list(data.notes)}
     if args.fast:
         test_set["notes"].insert(0, "SMOKE RUN (--fast): few images, few epochs; the numbers mean little.")
-    title = f"{args.task}, {folder_name(args)}"
+    title = f"{task.name}, {folder_name(args.data, task.name)}"
     test_set["title"] = title + (", SMOKE RUN" if args.fast else "")
     test_set |= {"targets": data.problem.truth(data.test.targets), "groups": data.test.groups.tolist()}
     test_set["straddling"] = sorted(set(data.test.groups.tolist()) & set(data.pool.groups.tolist()))
@@ -249,12 +256,12 @@ def check_counts(args: argparse.Namespace) -> None:
         raise ValueError(f"Expected --device to be available, but got {args.device!r}: {reason}") from error
 
 
-def folder_name(args: argparse.Namespace) -> str:
+def folder_name(data: str | None, task: str) -> str:
     """Which of a task's sets it is, in a word for the figure."""
-    if args.data is None:
+    if data is None:
         return "embedded"
-    name = Path(args.data).resolve().name
-    return "real" if name == args.task else name
+    name = Path(data).resolve().name
+    return "real" if name == task else name
 
 
 def described(data: TaskData) -> dict:

@@ -32,7 +32,7 @@ SEARCH_SHARE = 0.5  # a searched variant tries each candidate for this share of 
 
 @functools.lru_cache(maxsize=2)
 def task_data(task: str, options) -> TaskData:
-    """Data of a task, loaded once per process."""
+    """Data of a task, by its name, loaded once per process."""
     from physlayer.tasks.base import get_task
 
     data = get_task(task).load(options)
@@ -122,7 +122,7 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
 
     started = time.perf_counter()
     config, seed = run.config, run.config["seed"]
-    task, recipe = get_task(config["task"]), Recipe(**config["recipe"])
+    task, recipe = get_task(settings["task"]), Recipe(**config["recipe"])  # from now on known by its name, too
     data = task_data(config["task"], settings["options"])
     splits, problem = data.split(seed), data.problem
     better = 1 if problem.higher_is_better else -1
