@@ -11,6 +11,7 @@ import warnings
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
+from pickle import PicklingError
 
 import torch
 from torch import Tensor, nn
@@ -78,9 +79,19 @@ def _parallel(sweep: Sweep, work: list, out: Path, settings: dict, jobs: int):
             yield run_one(sweep, variant, run, out, settings)
         return
     from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
     calls = (delayed(run_one)(sweep, variant, run, out, settings) for variant, run in work)
-    yield from Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(calls)
+    try:
+        yield from Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(calls)
+    except TerminatedWorkerError:  # killed, as for memory
+        raise
+    except (PicklingError, BrokenProcessPool) as error:
+        reason = str(error.__cause__ or error).rstrip('"\n').splitlines()[-1]
+        raise ValueError(
+            f"Expected arms and a task that can be sent to other processes, but got {reason}; define them in a module "
+            "that your script imports, or use --jobs 1."
+        ) from error
 
 
 def run_one(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict) -> tuple[str, str]:
@@ -236,6 +247,8 @@ def provenance() -> dict:
 
     root = Path(__file__).resolve().parents[2]
     try:
+        if not (root / ".git").exists():
+            raise FileNotFoundError("installed: a repository around it is somebody else's")
         commit = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             capture_output=True, text=True, timeout=10, check=True,
