@@ -26,12 +26,13 @@ def load_file(path: Path, name: str) -> object:
     # a name of its own, so that a file called tasks.py or random.py hides nothing
     module_name = f"physlayer_task_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(module_name, path)
-    module = importlib.util.module_from_spec(spec)
+    assert spec and spec.loader  # every .py file has them
+    loader, module = spec.loader, importlib.util.module_from_spec(spec)
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
     sys.modules[module_name] = module  # where dataclasses look for it
     try:
-        _run(lambda: spec.loader.exec_module(module), f"{path} to be a Python file that runs", path)
+        _run(lambda: loader.exec_module(module), f"{path} to be a Python file that runs", path)
     except ValueError:
         del sys.modules[module_name]
         raise
@@ -54,8 +55,9 @@ def load_entry_point(point: EntryPoint) -> object:
 
 def _made(found: object, expected: str, path: Path | None = None) -> object:
     """What a class or a function gives without arguments; any other object as it is."""
-    is_maker = isinstance(found, type) or (callable(found) and not hasattr(found, "load"))
-    return _run(found, expected, path) if is_maker else found
+    if callable(found) and (isinstance(found, type) or not hasattr(found, "load")):
+        return _run(found, expected, path)
+    return found
 
 
 def _run(code: Callable[[], object], expected: str, path: Path | None = None) -> object:
