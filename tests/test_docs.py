@@ -33,6 +33,13 @@ def test_readme_holds_the_two_commands_on_one_line_each():
         assert found and part in found[1] and "-c constraints.txt" in found[1]
 
 
+def test_the_pythons_that_the_package_names_are_the_tested_ones():
+    named = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    tested = re.search(r"^ +python: \[(.+)\]$", workflow, flags=re.M)
+    assert tested and named == [version.strip(' "') for version in tested[1].split(",")]
+
+
 def test_python_blocks_of_the_guide_run_in_order(tmp_path, monkeypatch):
     import torch
     from torch import nn
