@@ -83,6 +83,16 @@ def test_task_of_the_guide_has_the_interface_and_loads(tmp_path):
     )
 
 
+def test_the_packages_of_the_page_are_those_of_the_tree(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "build"))
+    from make_architecture import package_table
+
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- begin: packages -->\n(.*)\n<!-- end: packages -->", page, flags=re.S)[1]
+    assert shown == package_table(ROOT), "run python docs/build/make_architecture.py"
+    assert shown.count("\n") < 40, "one row per package: the page stays one page"
+
+
 def test_class_projects_of_the_page_are_the_tested_lines_and_at_most_fifteen(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "build"))
     from make_class_projects import blocks
