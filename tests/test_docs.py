@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -31,6 +31,7 @@ def test_readme_holds_the_two_commands_on_one_line_each():
     for name, part in (("run", "sweeps/bit_depth.py --bits 1..8"), ("test", "-m pytest")):
         found = re.search(rf"<!-- command: {name} -->\n```sh\n(.+)\n```", text)
         assert found and part in found[1] and "-c constraints.txt" in found[1]
+    assert f"```sh\n{found[1]}\n" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def test_the_pythons_that_the_package_names_are_the_tested_ones():
