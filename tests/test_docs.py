@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -31,6 +31,14 @@ def test_readme_holds_the_two_commands_on_one_line_each():
     for name, part in (("run", "sweeps/bit_depth.py --bits 1..8"), ("test", "-m pytest")):
         found = re.search(rf"<!-- command: {name} -->\n```sh\n(.+)\n```", text)
         assert found and part in found[1] and "-c constraints.txt" in found[1]
+    assert f"```sh\n{found[1]}\n" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_the_pythons_that_the_package_names_are_the_tested_ones():
+    named = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    tested = re.search(r"^ +python: \[(.+)\]$", workflow, flags=re.M)
+    assert tested and named == [version.strip(' "') for version in tested[1].split(",")]
 
 
 def test_python_blocks_of_the_guide_run_in_order(tmp_path, monkeypatch):
@@ -101,6 +109,16 @@ def test_task_and_sweep_of_the_guide_run(tmp_path, monkeypatch):
     ]
     assert main(names["SWEEP"], "manual", command) == 0
     assert len(list(tmp_path.glob("records/*.json"))) == 3
+
+
+def test_the_packages_of_the_page_are_those_of_the_tree(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "build"))
+    from make_architecture import package_table
+
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- begin: packages -->\n(.*)\n<!-- end: packages -->", page, flags=re.S)[1]
+    assert shown == package_table(ROOT), "run python docs/build/make_architecture.py"
+    assert shown.count("\n") < 40, "one row per package: the page stays one page"
 
 
 def test_class_projects_of_the_page_are_the_tested_lines_and_at_most_fifteen(monkeypatch):

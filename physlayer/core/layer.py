@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +68,12 @@ class PhysicalLayer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.quantities: dict[str, Quantity] = {}
+
+    if TYPE_CHECKING:  # what nn.Module leaves open: a reading is a tensor, and so is every quantity
+
+        def __call__(self, x: Tensor) -> Tensor: ...
+
+        def __getattr__(self, name: str) -> Tensor: ...
 
     def register_physical(
         self,

@@ -144,7 +144,8 @@ class TaskData:
     @property
     def stratum_names(self) -> tuple[str, ...]:
         """What a split names the strata: the classes, or all images together."""
-        return self.problem.class_names if self.problem.kind == "classification" else ("of all images",)
+        classes = self.problem.kind == "classification"
+        return tuple(self.problem.describe()["class_names"]) if classes else ("of all images",)
 
     def split(self, seed: int, validation_fraction: float = 0.2) -> dict[str, ImageSet]:
         """Pool and test as ``{"train", "validation", "test"}``; no source is on both sides of the first two.

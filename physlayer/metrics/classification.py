@@ -38,7 +38,7 @@ class ReliabilityPoints(NamedTuple):
 
     confidence: np.ndarray
     accuracy: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]  # a tuple has a method of that name
 
 
 def _matrix(values, name):
@@ -202,7 +202,8 @@ def precision_recall_points(positive, scores) -> PrecisionRecallPoints:
     from sklearn.metrics import precision_recall_curve
 
     positive, scores = _scores(positive, scores)
-    return PrecisionRecallPoints(*precision_recall_curve(positive, scores), float(positive.mean()))
+    precision, recall, threshold = precision_recall_curve(positive, scores)
+    return PrecisionRecallPoints(precision, recall, threshold, float(positive.mean()))
 
 
 def _equal_mass_bins(confidence, bins):

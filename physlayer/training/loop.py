@@ -120,7 +120,8 @@ def fit(
     validation = _thinned(validation, recipe.validation_per_class)
     seed_noise(model, seed)
     writer, audit = _tensorboard(log_dir), MovementAudit(model)
-    best, best_state, history, gradients = (-math.inf, -math.inf), None, [], {}
+    best, history, gradients = (-math.inf, -math.inf), [], {}
+    best_state: dict[str, Tensor] = {}
     bar = _progress_bar(recipe.epochs, progress)
     with seeded(seed):
         for epoch in range(1, recipe.epochs + 1):
