@@ -18,8 +18,9 @@ from physlayer.experiment.build import assemble, chosen_candidate, point_of
 from physlayer.experiment.camera_maps import is_map, learned_quantities
 from physlayer.experiment.problem_info import Asked, asked
 from physlayer.experiment.spec import Sweep, Variant
-from physlayer.saliency.attribution import split_camera
-from physlayer.saliency.maps import parameter_saliency, saliency
+from physlayer.saliency.maps import saliency
+from physlayer.saliency.model_parts import split_camera
+from physlayer.saliency.parameter_maps import parameter_saliency
 
 __all__ = [
     "Material",
