@@ -29,7 +29,7 @@ from torch import nn
 
 from physlayer import Blur, GaussianNoise, PhotonNoise, PixelBinning, SaltPepper, SpeckleNoise
 from physlayer.experiment.axis import parse_values
-from physlayer.experiment.cli import check_counts, parse_seeds
+from physlayer.experiment.arguments import check_counts, parse_seeds
 from physlayer.experiment.plot_style import image_bytes
 from physlayer.experiment.records import writable_folder
 from physlayer.experiment.robustness.grid import robustness_grid

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData
+from physlayer.experiment.record import Trial
+from physlayer.experiment.run import Run
 from physlayer.experiment.spec import Point, Variant
+from physlayer.problems.base import Problem
+from physlayer.tasks.base import Task
 from physlayer.training.loop import seeded
 
 __all__ = ["assemble", "camera_of", "chosen_candidate", "point_of", "quantiles_of", "scenes_of"]
@@ -17,41 +23,39 @@ QUANTILE_SCENES, QUANTILE_SAMPLES = 256, 200_000
 SAMPLE_SCENES = 1024
 
 
-def point_of(config: dict, data: TaskData) -> Point:
+def point_of(run: Run, data: TaskData) -> Point:
     """What an arm may look at to build the camera of a run."""
-
-    linear = config["recipe"]["linear"]
 
     @functools.cache
     def train() -> ImageSet:  # only the arms that ask pay for the split
-        return data.split(config["seed"])["train"]
+        return data.split(run.seed)["train"]
 
     @functools.cache
-    def quantile() -> object:
-        return quantiles_of(train(), linear)
+    def quantile() -> Callable[[float], Tensor]:
+        return quantiles_of(train(), run.linear)
 
     return Point(
-        value=config["value"],
+        value=run.value,
         shape=tuple(data.pool.images.shape[1:]),
         quantile=lambda share: quantile()(share),
-        scenes=lambda: scenes_of(train(), linear),
-        generator=torch.Generator().manual_seed(config["seed"]),
+        scenes=lambda: scenes_of(train(), run.linear),
+        generator=torch.Generator().manual_seed(run.seed),
     )
 
 
-def chosen_candidate(variant: Variant, point: Point, search: list[dict], problem) -> dict:
+def chosen_candidate(variant: Variant, point: Point, search: Sequence[Trial], problem: Problem) -> dict[str, Any]:
     """Setting that a searched arm takes: the first of the best on validation, or the only one there is.
 
     Args:
-        search: ``{"candidate": …, "validation": score}`` for each that was tried; empty if there is but one.
+        search: all that were tried; empty if there is but one.
     """
     if not search:
         return variant.candidates(point)[0]
     better = max if problem.higher_is_better else min
-    return better(search, key=lambda entry: entry["validation"])["candidate"]
+    return better(search, key=lambda trial: trial.validation).candidate
 
 
-def assemble(task, config: dict, layers: list[nn.Module], data: TaskData) -> nn.Sequential:
+def assemble(task: Task, run: Run, layers: list[nn.Module], data: TaskData) -> nn.Sequential:
     """Camera and an untrained network for what the camera hands over; the network is always the last module.
 
     A reading smaller than the scene is spread over the scene's pixels (nearest, so no value is invented): the network
@@ -61,8 +65,8 @@ def assemble(task, config: dict, layers: list[nn.Module], data: TaskData) -> nn.
     channels, height, width = handed_over(nn.Sequential(*layers), scene)
     smaller = height < scene[1] or width < scene[2]
     seen = (channels, *scene[1:]) if smaller else (channels, height, width)
-    with seeded(config["seed"]):
-        network = task.network(config["network"], seen, data.problem.outputs)
+    with seeded(run.seed):
+        network = task.network(run.network, seen, data.problem.outputs)
     if smaller:
         network = nn.Sequential(nn.Upsample(size=scene[1:], mode="nearest"), network)
     return nn.Sequential(*layers, network)
@@ -90,7 +94,7 @@ def scenes_of(images: ImageSet, linear: bool, most: int = SAMPLE_SCENES) -> Tens
     return images.batch(some, linear=linear)
 
 
-def quantiles_of(images: ImageSet, linear: bool):
+def quantiles_of(images: ImageSet, linear: bool) -> Callable[[float], Tensor]:
     """Per-channel quantiles of the training scenes, ``quantile(q) -> (C, 1, 1)``, from a fixed sample of pixels.
 
     Exactly black pixels are left out: they are the fill of augmented copies, and would put every low quantile at 0.

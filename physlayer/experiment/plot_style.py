@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from physlayer.experiment.record import TestSet
 from physlayer.experiment.spec import Sweep, Variant
+from physlayer.experiment.summary import SummaryRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,14 +45,14 @@ class Style:
     hollow: bool
 
 
-def styles(sweep: Sweep, variants: list[Variant]) -> dict[str, Style]:
+def styles(sweep: Sweep, variants: Sequence[Variant]) -> dict[str, Style]:
     """Style of each arm, the same whichever arms were chosen.
 
     Args:
         sweep: gives the order of the colours. variants: the arms to draw, retrained copies included.
 
     Example:
-        >>> arms = (Variant("a", "a", list), Variant("a_shuffled", "b", list, source="a"))
+        >>> arms = (Variant("a", "a", list), Variant("a_shuffled", "b", list, camera_from="a"))
         >>> sweep = Sweep("s", "bits", "bits", 1, 8, "1", arms, ("a",))
         >>> looks = styles(sweep, list(arms))
         >>> looks["a"].colour == looks["a_shuffled"].colour, looks["a_shuffled"].hollow
@@ -76,36 +79,36 @@ def styles(sweep: Sweep, variants: list[Variant]) -> dict[str, Style]:
 
 def is_control(variant: Variant) -> bool:
     """Whether the arm reuses the camera of another, or differs from it only in how it was trained."""
-    return variant.source is not None or variant.translate
+    return variant.camera_from is not None or variant.translate
 
 
 def family_of(variant: Variant, known: list[Variant]) -> str:
     """Name of the arm whose colour this one shares."""
-    if variant.source is not None or not is_control(variant):
-        return variant.source or variant.name
+    if variant.camera_from is not None or not is_control(variant):
+        return variant.camera_from or variant.name
     # A control that is trained from scratch names no source, but it has the camera of its arm.
     arms = [v.name for v in known if v.camera is variant.camera and not is_control(v)]
     return arms[0] if arms else variant.name
 
 
-def values_of(rows: list[dict]) -> list[float]:
-    return sorted({r["value"] for r in rows if r["value"] != ""})
+def values_of(rows: Sequence[SummaryRow]) -> list[float]:
+    return sorted({r.value for r in rows if r.value is not None})
 
 
-def bars(rows: list[dict]) -> list[list[float]]:
+def bars(rows: Sequence[SummaryRow]) -> list[list[float]]:
     """Lengths of the error bars below and above; an interval of few seeds may miss its estimate by a rounding error."""
-    below = [max(0.0, r["score"] - r["low"]) for r in rows]
-    return [below, [max(0.0, r["high"] - r["score"]) for r in rows]]
+    below = [max(0.0, r.score - r.low) for r in rows]
+    return [below, [max(0.0, r.high - r.score) for r in rows]]
 
 
-def heading(rows: list[dict], test_set: dict, value: str = "") -> str:
+def heading(rows: Sequence[SummaryRow], test_set: TestSet, value: str = "") -> str:
     """What was judged, at which value, over how many seeds and test sources."""
-    pooled = next(r for r in rows if r["seed"] == "all")
-    runs = Counter((r["variant"], r["value"]) for r in rows if r["seed"] != "all").values()
+    pooled = next(r for r in rows if r.pooled)
+    runs = Counter((r.variant, r.value) for r in rows if not r.pooled).values()
     least, most = min(runs), max(runs)
     seeds = count(most, "seed") if least == most else f"{least} to {count(most, 'seed')}"
-    parts = [value, seeds, count(pooled["n_clusters"], "test source")]
-    return f"{test_set.get('title', pooled['task'])}: {', '.join(part for part in parts if part)}"
+    parts = [value, seeds, count(pooled.n_groups, "test source")]
+    return f"{test_set.title}: {', '.join(part for part in parts if part)}"
 
 
 def count(number: int, noun: str) -> str:

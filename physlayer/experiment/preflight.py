@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -9,9 +10,24 @@ from torch import nn
 
 from physlayer.data.image_set import TaskData
 from physlayer.experiment.build import handed_over, point_of
-from physlayer.experiment.spec import Run, Variant
+from physlayer.experiment.run import Run
+from physlayer.experiment.spec import Sweep, Variant
+from physlayer.tasks.base import Task, require_pictures
 
-__all__ = ["require_answers", "require_cameras", "require_judgement"]
+__all__ = ["require_answers", "require_cameras", "require_judgement", "require_task"]
+
+
+def require_task(sweep: Sweep, name: str, task: Task) -> None:
+    """Refuse a task whose scenes the sweep's cameras do not understand.
+
+    Raises:
+        ValueError: naming the tasks, or the sweeps, that go together.
+    """
+    require_pictures(task, sweep.name)
+    if sweep.tasks and name not in sweep.tasks:
+        raise ValueError(
+            f"Expected --task to be {' or '.join(sweep.tasks)}, whose scenes {sweep.name} understands, but got {name}."
+        )
 
 
 def require_judgement(data: TaskData) -> None:
@@ -36,7 +52,7 @@ def require_judgement(data: TaskData) -> None:
             )
 
 
-def require_answers(task, network: str, data: TaskData, *, default: str) -> None:
+def require_answers(task: Task, network: str, data: TaskData, *, default: str) -> None:
     """Refuse a network that answers another question, before hours are spent.
 
     Raises:
@@ -54,7 +70,7 @@ def require_answers(task, network: str, data: TaskData, *, default: str) -> None
         )
 
 
-def require_cameras(variants: list[Variant], runs: list[Run], data: TaskData) -> None:
+def require_cameras(variants: Sequence[Variant], runs: Sequence[Run], data: TaskData) -> None:
     """Build each camera of the grid once and show it a dark scene, before hours are spent on the first.
 
     Args:
@@ -63,9 +79,13 @@ def require_cameras(variants: list[Variant], runs: list[Run], data: TaskData) ->
     Raises:
         ValueError: as the arm or its layers put it, if a value and these images do not go together.
     """
-    named = {variant.name: variant for variant in variants if variant.source is None}  # others have the same cameras
-    wanted = dict.fromkeys((run.config["variant"], run.config["value"]) for run in runs)
-    shared = point_of(runs[0].config, data) if runs else None  # the training scenes are split and measured once
+    named = {
+        variant.name: variant for variant in variants if variant.camera_from is None
+    }  # others have the same cameras
+    wanted = dict.fromkeys(run.point for run in runs)
+    if not runs:
+        return
+    shared = point_of(runs[0], data)  # the training scenes are split and measured once
     for name, value in wanted:
         if name in named:
             point, variant = replace(shared, value=value), named[name]

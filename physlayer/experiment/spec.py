@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Point", "Run", "Sweep", "Variant", "no_layer"]
-
-FORMAT = 1  # raise when a change makes old records incomparable
+__all__ = ["Point", "Sweep", "Variant", "no_layer", "retrained"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Variant:
         candidates: for a searched variant, the settings to try on validation: ``candidates(point)`` gives
             keyword arguments for ``camera``.
         swept: ``False`` for a bound that does not depend on the value (run once per seed).
-        source: take the trained camera of this variant, freeze it, and train a fresh network.
+        camera_from: take the trained camera of the variant of this name, freeze it, and train a fresh network.
         change: what to do to that camera first (shuffle a map), ``change(layers, generator) -> layers``.
         translate: control: shift every training scene at random, circularly, so that position says nothing.
     """
@@ -60,7 +56,7 @@ class Variant:
     learned: bool = False
     candidates: Callable[[Point], list[dict]] | None = None
     swept: bool = True
-    source: str | None = None
+    camera_from: str | None = None
     change: Callable[[list[nn.Module], torch.Generator], list[nn.Module]] | None = None
     translate: bool = False
 
@@ -119,38 +115,5 @@ def retrained(variant: Variant) -> Variant:
         name=f"{variant.name}_retrained",
         label=f"{variant.label}, frozen, CNN retrained",
         camera=variant.camera,
-        source=variant.name,
+        camera_from=variant.name,
     )
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training: everything that determines its numbers, and the key that follows from it."""
-
-    config: dict
-    source_key: str | None = None
-
-    @property
-    def key(self) -> str:
-        """Readable start, then a hash of the whole configuration."""
-        text = json.dumps(self.config | {"format": FORMAT}, sort_keys=True)
-        value = "" if self.config["value"] is None else f"_{self.config['value']:g}"
-        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-        return f"{self.config['variant']}{value}_seed{self.config['seed']}_{digest}"
-
-
-def make_runs(sweep: Sweep, variants: list[Variant], values: list[float], seeds: list[int], shared: dict) -> list[Run]:
-    """All runs of a grid, dependent ones after those whose camera they take."""
-    first: dict[tuple, Run] = {}
-    ordered = sorted(variants, key=lambda v: v.source is not None)
-    for variant in ordered:
-        for value in values if variant.swept else [None]:
-            for seed in seeds:
-                config = shared | {"sweep": sweep.name, "parameter": sweep.parameter}
-                config |= {"variant": variant.name, "value": value, "seed": seed}
-                source_key = None
-                if variant.source is not None:
-                    source = Run(shared | config | {"variant": variant.source}).key
-                    source_key = config["source"] = source
-                first[variant.name, value, seed] = Run(config, source_key)
-    return list(first.values())

@@ -21,7 +21,7 @@ from physlayer.tasks.base import Options, get_task
 from physlayer.data.image_set import ImageSet, TaskData
 from physlayer.experiment import main, parse_values
 from physlayer.experiment.axis import shown_value
-from physlayer.experiment.cli import chosen_variants, parse_seeds
+from physlayer.experiment.arguments import chosen_variants, parse_seeds
 from physlayer.experiment.preflight import require_judgement
 from physlayer.experiment.records import read_record, write_json
 from physlayer.experiment.spec import Run

@@ -14,6 +14,7 @@ import functools
 import hashlib
 import itertools
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -159,8 +160,9 @@ def _channels(camera: Sequence[nn.Module], level: Level, scene: tuple[int, ...])
 
 def _row(data, network, tests, recipe, augment, device, folder, level, seed) -> dict:
     """Train once, judge at every test level: ``scores``, test levels × images."""
-    from physlayer.experiment.records import read_record, record_path, write_json
-    from physlayer.experiment.runner import provenance
+    from physlayer.core.files import atomic_write
+    from physlayer.experiment.provenance import provenance
+    from physlayer.experiment.records import record_path
 
     scene = tuple(data.pool.images.shape[1:])
     with seeded(seed):  # a denoiser in the camera starts from the seed too
@@ -172,7 +174,7 @@ def _row(data, network, tests, recipe, augment, device, folder, level, seed) -> 
     if folder is not None:
         key = _key(data, model, level, tests, recipe, augment, seed)
         path = record_path(Path(folder), key)
-        if (record := read_record(path)) is not None:
+        if (record := _kept(path)) is not None:
             return record
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -200,7 +202,24 @@ def _row(data, network, tests, recipe, augment, device, folder, level, seed) -> 
     record = {"train": level.label, "seed": seed, "scores": scores, "notes": result.warnings}
     record |= {"best_epoch": result.best_epoch, "metrics": {"test": {"accuracy": accuracy}}}
     if path is not None:
-        write_json(path, {"key": key, "provenance": provenance() | {"data": data.fingerprint}} | record)
+        whole = {"key": key, "provenance": provenance() | {"data": data.fingerprint}} | record
+        atomic_write(path, json.dumps(whole, separators=(",", ":"), allow_nan=False) + "\n", sync=True)
+    return record
+
+
+def _kept(path: Path) -> dict | None:
+    """The row that stands in a file, or ``None``, with a warning if it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record["key"] != path.stem or not record["metrics"]["test"]:
+            raise ValueError(f"it holds the key {record['key']}")
+    except (ValueError, KeyError, TypeError) as error:
+        warnings.warn(
+            f"Expected {path.name} to hold a whole record, but got {error}; it is computed again.", stacklevel=2
+        )
+        return None
     return record
 
 
