@@ -33,8 +33,9 @@ def chosen_variants(sweep: Sweep, text: str, *, retrain: bool) -> list[Variant]:
     if not names:
         raise ValueError(f"Expected --variants to name at least one arm, but got {text!r}.")
     chosen = [sweep.variant(name) for name in dict.fromkeys([*names, sweep.bound])]
-    for variant in [v for v in chosen if v.camera_from is not None and v.camera_from not in {c.name for c in chosen}]:
-        chosen.append(sweep.variant(variant.camera_from))
+    for name in [v.camera_from or v.model_from[0] for v in chosen if v.camera_from or v.model_from]:
+        if name not in {c.name for c in chosen}:
+            chosen.append(sweep.variant(name))
     if retrain:
         chosen += [retrained(v) for v in chosen if v.learned and not v.translate]
     return chosen

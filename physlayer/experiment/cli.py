@@ -13,11 +13,12 @@ from physlayer.experiment.spec import Sweep
 __all__ = ["build_parser", "main"]
 
 
-def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
-    """Options shared by all sweeps."""
+def build_parser(sweep: Sweep, manual: str, own: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
+    """Options shared by all sweeps, behind the ``own`` ones of a script (a parser of its name, ``add_help=False``)."""
     parser = argparse.ArgumentParser(
-        prog=f"sweeps/{sweep.name}.py",
+        prog=f"sweeps/{sweep.name}.py" if own is None else own.prog,
         description=manual,
+        parents=[] if own is None else [own],
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # --lr would be --lr-physics
     )
@@ -72,9 +73,16 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
     return parser
 
 
-def main(sweep: Sweep, manual: str, arguments: list[str] | None = None) -> int:
-    """Run a sweep from the command line; returns the exit code."""
-    args = build_parser(sweep, manual).parse_args(arguments)
+def main(
+    sweep: Sweep, manual: str, arguments: list[str] | None = None, own: argparse.ArgumentParser | None = None
+) -> int:
+    """Run a sweep from the command line; returns the exit code.
+
+    Args:
+        manual: what ``--help`` begins with. arguments: of the command line, if not those of the process.
+        own: options of the script itself, which has read them: ``sweep`` is what they mean.
+    """
+    args = build_parser(sweep, manual, own).parse_args(arguments)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")

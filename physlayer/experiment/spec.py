@@ -48,6 +48,9 @@ class Variant:
         camera_from: take the trained camera of the variant of this name, freeze it, and train a fresh network.
         change: what to do to that camera first (shuffle a map), ``change(layers, generator) -> layers``.
         translate: control: shift every training scene at random, circularly, so that position says nothing.
+        model_from: ``(variant, value)`` of another run: judge its trained network behind the camera of this point,
+            without training. What that camera learned goes with the network, what is fixed is that of this point. If
+            it names this variant itself, the run at that value is the one that trains.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Variant:
     camera_from: str | None = None
     change: Callable[[list[nn.Module], torch.Generator], list[nn.Module]] | None = None
     translate: bool = False
+    model_from: tuple[str, float | None] | None = None
 
 
 @dataclass(frozen=True)
