@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     args = parser.parse_args()
     records, test_set = load(args.runs)
-    records = [record for record in records if record["variant"] == "none"]
+    records = [record for record in records if record.variant == "none"]
     settings = {"options": Options(data=args.data)}
     models = [rebuild_model(SWEEP, SWEEP.variant("none"), record, args.runs, settings) for record in records]
     data = data_of(records[0], settings)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from physlayer.data.image_set import TaskData
 from physlayer.experiment.arguments import check_counts, chosen_variants, folder_name, parse_seeds
-from physlayer.experiment.axis import parse_values
 from physlayer.experiment.outputs import write_outputs
 from physlayer.experiment.preflight import require_answers, require_cameras, require_judgement, require_task
 from physlayer.experiment.problem_info import problem_description
@@ -21,7 +20,8 @@ from physlayer.experiment.run import Run, make_runs
 from physlayer.experiment.runner import task_data
 from physlayer.experiment.scheduler import execute
 from physlayer.experiment.spec import Sweep, Variant
-from physlayer.tasks.base import Options, Task, get_task
+from physlayer.tasks import base as tasks
+from physlayer.tasks.base import Options, Task
 from physlayer.training.recipe import Recipe
 
 __all__ = ["run_command"]
@@ -36,14 +36,12 @@ def run_command(sweep: Sweep, args: argparse.Namespace) -> int:
     Raises:
         ValueError: for options or data that do not fit, before anything is computed.
     """
-    values = parse_values(
-        args.values, sweep.parameter, sweep.minimum, sweep.maximum, whole=sweep.whole, scale=sweep.scale
-    )
+    values = sweep.values(args.values)
     seeds = parse_seeds(args.seeds)
     chosen = chosen_variants(sweep, args.variants, retrain=args.retrain)
     check_counts(args)
     out = writable_folder(args.out or Path("runs") / sweep.name)
-    task = get_task(args.task)
+    task = tasks.get_task(args.task)
     require_task(sweep, args.task, task)
     options = Options(
         data=args.data, fast=args.fast, groups=args.groups, skip_unreadable=args.skip_unreadable,

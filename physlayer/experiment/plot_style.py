@@ -53,7 +53,7 @@ def styles(sweep: Sweep, variants: Sequence[Variant]) -> dict[str, Style]:
 
     Example:
         >>> arms = (Variant("a", "a", list), Variant("a_shuffled", "b", list, camera_from="a"))
-        >>> sweep = Sweep("s", "bits", "bits", 1, 8, "1", arms, ("a",))
+        >>> sweep = Sweep("s", "bits", "bits", 1, 8, "1", arms, ("a",), bound="a", baseline="a")
         >>> looks = styles(sweep, list(arms))
         >>> looks["a"].colour == looks["a_shuffled"].colour, looks["a_shuffled"].hollow
         (True, True)

@@ -33,7 +33,8 @@ from physlayer.experiment.records import camera_export, write_record
 from physlayer.experiment.run import Run
 from physlayer.experiment.spec import Point, Sweep, Variant
 from physlayer.problems.base import Problem
-from physlayer.tasks.base import Options, get_task
+from physlayer.tasks import base as tasks
+from physlayer.tasks.base import Options
 from physlayer.training.loop import FitResult, TrainingError, fit
 from physlayer.training.prediction import DRAWS, predict_exposures
 from physlayer.training.recipe import Recipe
@@ -50,7 +51,7 @@ Train = Callable[..., tuple[nn.Sequential, FitResult]]
 @functools.lru_cache(maxsize=2)
 def task_data(task: str, options: Options) -> TaskData:
     """Data of a task, loaded once per process."""
-    data = get_task(task).load(options)
+    data = tasks.get_task(task).load(options)
     return data.development() if options.development else data
 
 
@@ -77,7 +78,7 @@ def run_one(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict[
 
 def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict[str, Any]) -> Record:
     started = time.perf_counter()
-    task, recipe = get_task(run.task), Recipe(**run.recipe)
+    task, recipe = tasks.get_task(run.task), Recipe(**run.recipe)
     data = task_data(run.task, settings["options"])
     splits, point = data.split(run.seed), point_of(run, data)
 

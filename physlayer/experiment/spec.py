@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from physlayer.core.validation import one_of
+from physlayer.experiment.axis import SCALES, parse_values
+
 __all__ = ["Point", "Sweep", "Variant", "no_layer", "retrained"]
 
 
@@ -80,6 +83,16 @@ class Sweep:
         tasks: the only ones whose scenes its cameras understand; empty for all.
         measure: numbers of the camera alone to record with the test scores, ``measure(camera, scenes) -> {name:
             number}``, for at most 256 test scenes; names as in ``summary.SCALARS`` go to ``summary.csv``.
+
+    Raises:
+        ValueError: if an arm, the scale or the default is none that exists, or two arms have one name.
+
+    Example:
+        >>> arms = (Variant("none", "no layer", no_layer, swept=False), Variant("fixed", "fixed", no_layer))
+        >>> Sweep("mine", "bits", "bits", 1, 8, "1..9", arms, ("fixed",))
+        Traceback (most recent call last):
+        ...
+        ValueError: Expected --bits to lie in 1..8, but got 9 in '1..9'.
     """
 
     name: str
@@ -100,6 +113,40 @@ class Sweep:
     tasks: tuple[str, ...] = ()
     measure: Callable[[nn.Sequential, Tensor], dict[str, float]] | None = None
 
+    def __post_init__(self) -> None:
+        one_of("scale", self.scale, SCALES)
+        if not self.minimum <= self.maximum:
+            raise ValueError(
+                f"Expected minimum to be at most maximum, but got {self.minimum:g} and {self.maximum:g}; swap them."
+            )
+        self.values(self.default)
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) < len(names):
+            raise ValueError(f"Expected variants to have different names, but got {', '.join(names)}; rename one.")
+        for name, arm in (
+            ("bound", self.bound),
+            ("baseline", self.baseline),
+            *(("chosen", arm) for arm in self.chosen),
+        ):
+            one_of(name, arm, names)
+        for variant in self.variants:
+            self._check_camera_from(variant)
+
+    def _check_camera_from(self, variant: Variant) -> None:
+        """A camera is taken at the same value from an arm that trains it, and every run waits for one other at most."""
+        if variant.camera_from is None:
+            return
+        trained = [v.name for v in self.variants if v.camera_from is None and v.swept == variant.swept]
+        one_of(f"camera_from of {variant.name}", variant.camera_from, trained)
+
+    def values(self, text: str) -> list[float]:
+        """Values of the axis, ascending, from what stands behind ``--parameter``; see :func:`.parse_values`.
+
+        Raises:
+            ValueError: if the text is no range or list of admissible values.
+        """
+        return parse_values(text, self.parameter, self.minimum, self.maximum, whole=self.whole, scale=self.scale)
+
     def variant(self, name: str) -> Variant:
         """The variant of that name.
 
@@ -119,5 +166,6 @@ def retrained(variant: Variant) -> Variant:
         name=f"{variant.name}_retrained",
         label=f"{variant.label}, frozen, CNN retrained",
         camera=variant.camera,
+        swept=variant.swept,
         camera_from=variant.name,
     )

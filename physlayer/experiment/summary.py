@@ -125,7 +125,7 @@ def summary_rows(records: Iterable[Record], test_set: TestSet) -> list[SummaryRo
         first = members[0]
         for name, statistic in intervals.items():
             found = scores.score(point, statistic=statistic)
-            rows.append(_row(first, None, "test", name, found.estimate, found.low, found.high, found.n_clusters))
+            rows.append(_row(first, None, "test", name, found.estimate, found.low, found.high, found.n_groups))
         for split in first.metrics:
             for name in _scalars(first.metrics[split]):
                 if split == "test" and name in intervals:

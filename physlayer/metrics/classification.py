@@ -144,7 +144,7 @@ def classification_metrics(targets, probabilities, *, class_names, seed=0) -> di
     }
 
 
-def group_macro_accuracy(targets, probabilities, groups) -> float:
+def group_accuracy(targets, probabilities, groups) -> float:
     r"""Accuracy in which each source counts once, however many images were made from it.
 
     .. math:: A = \frac1G\sum_{g}\frac{1}{n_g}\sum_{i\in g}[\hat t_i = t_i]
@@ -154,7 +154,7 @@ def group_macro_accuracy(targets, probabilities, groups) -> float:
     Shapes: targets and groups (N,), probabilities (N, K). Raises: ValueError on other shapes or values.
     Source: Williamson, Datta, Satten 2003, doi:10.1111/1541-0420.00005 (weights 1/n_g).
 
-    >>> group_macro_accuracy([0, 0, 0, 1], [[1, 0], [1, 0], [1, 0], [1, 0]], ["a", "a", "a", "b"])
+    >>> group_accuracy([0, 0, 0, 1], [[1, 0], [1, 0], [1, 0], [1, 0]], ["a", "a", "a", "b"])
     0.5
     """
     probabilities = _probabilities(probabilities)

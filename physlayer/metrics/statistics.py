@@ -20,7 +20,7 @@ class Interval:
     estimate: float
     low: float
     high: float
-    n_clusters: int
+    n_groups: int
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def cluster_bootstrap(
     Source: Owen 2007, doi:10.1214/07-AOAS122; Field, Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x.
 
     >>> cluster_bootstrap([1, 1, 1, 0], ["a", "a", "b", "b"])
-    Interval(estimate=0.75, low=0.5, high=1.0, n_clusters=2)
+    Interval(estimate=0.75, low=0.5, high=1.0, n_groups=2)
     """
     _expect(0 < level < 1, "level to lie between 0 and 1", level, "0.95 is usual")
     _expect(resamples >= 1, "resamples to be at least 1", resamples, "2000 is usual")

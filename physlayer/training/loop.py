@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from physlayer.color.srgb import linear_to_srgb
 from physlayer.core.audit import MovementAudit, audit_gradients, parameter_groups
 from physlayer.core.camera import physical_layers
+from physlayer.core.files import atomic_write
 from physlayer.core.randomness import seed_noise
 from physlayer.data.image_set import ImageSet
 from physlayer.data.splits import epoch_order
@@ -226,11 +226,7 @@ def _validate(
 def _save(path: str | Path | None, content: dict) -> None:
     if path is None:
         return
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    torch.save(content, temporary)
-    temporary.replace(path)
+    atomic_write(path, lambda file: torch.save(content, file))
 
 
 def _tensorboard(log_dir: str | Path | None):

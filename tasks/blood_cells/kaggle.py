@@ -10,7 +10,6 @@ import csv
 import gzip
 import hashlib
 import os
-import tempfile
 import warnings
 import zipfile
 from collections import Counter
@@ -25,6 +24,7 @@ from physlayer.tasks.blood_cells.content_groups import group_by_content
 from torch import Tensor
 
 from physlayer.color.srgb import linear_to_srgb, srgb_to_linear
+from physlayer.core.files import atomic_write
 from physlayer.data.image_set import ImageSet
 
 SPLITS = ("TRAIN", "TEST")
@@ -229,22 +229,10 @@ def _cached_images(files, names, height, width, cache, skip_unreadable, jobs, pr
     images, unreadable = _decode_all(files, names, height, width, skip_unreadable, jobs, progress)
     if not unreadable:
         try:
-            _write_atomically(path, images)
+            atomic_write(path, lambda file: np.savez(file, images=images))
         except OSError as error:
             warnings.warn(f"The cache {path} was not written ({error}).", stacklevel=3)
     return torch.from_numpy(images), unreadable
-
-
-def _write_atomically(path: Path, images: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, images=images)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _decode_all(files, names, height, width, skip_unreadable, jobs, progress) -> tuple[np.ndarray, set[str]]:

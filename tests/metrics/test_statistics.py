@@ -77,7 +77,7 @@ def test_cluster_bootstrap_matches_a_slow_loop_over_images(statistic):
         "class_mean": classes is not None and np.mean([scores[:, classes == c].mean() for c in (0, 1)]),
     }
     assert fast.estimate == pytest.approx(images[statistic])
-    assert fast.n_clusters == len(np.unique(groups))
+    assert fast.n_groups == len(np.unique(groups))
 
 
 def test_independent_images_and_one_seed_reduce_to_the_ordinary_bootstrap():
