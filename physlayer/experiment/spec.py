@@ -131,6 +131,7 @@ class Sweep:
             one_of(name, arm, names)
         for variant in self.variants:
             self._check_camera_from(variant)
+            self._check_model_from(variant)
 
     def _check_camera_from(self, variant: Variant) -> None:
         """A camera is taken at the same value from an arm that trains it, and every run waits for one other at most."""
@@ -138,6 +139,20 @@ class Sweep:
             return
         trained = [v.name for v in self.variants if v.camera_from is None and v.swept == variant.swept]
         one_of(f"camera_from of {variant.name}", variant.camera_from, trained)
+
+    def _check_model_from(self, variant: Variant) -> None:
+        """A model is taken from an arm trained once per seed, without a search: at its own value, or at none."""
+        if variant.model_from is None:
+            return
+        plain = [v for v in self.variants if v.camera_from is None and v.candidates is None]
+        trained = [(v.name, None) for v in plain if not v.swept and v.model_from is None]
+        trained += [v.model_from for v in plain if v.swept and v.model_from and v.model_from[0] == v.name]
+        if variant.model_from not in trained:
+            known = ", ".join(map(str, trained)) or "none"
+            raise ValueError(
+                f"Expected model_from of {variant.name} to be an arm and the value it is trained at, among {known}, "
+                f"but got {variant.model_from}."
+            )
 
     def values(self, text: str) -> list[float]:
         """Values of the axis, ascending, from what stands behind ``--parameter``; see :func:`.parse_values`.
