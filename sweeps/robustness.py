@@ -112,7 +112,7 @@ def make_sweep(noise: str = "gaussian", levels: str | None = None) -> Sweep:
         maximum=kind.maximum,
         default=",".join(f"{value:.12g}" for value in sorted({kind.clean, *values})),
         variants=(
-            Variant("none", "no layer, trained and tested on clean scenes", no_layer, swept=False),
+            Variant("none", "no layer, clean scenes", no_layer, swept=False),
             Variant("trained_clean", "trained on clean scenes", camera, model_from=("none", None)),
             *trained,
         ),
