@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from physlayer.color.srgb import linear_to_srgb, srgb_to_linear
-from physlayer.data.splits import group_split, source_codes
+from physlayer.data.splits import group_codes, group_split
 from physlayer.problems.base import Problem
 from physlayer.problems.classification import Classification
 
@@ -84,7 +84,7 @@ class ImageSet:
     @cached_property
     def group_codes(self) -> Tensor:
         """The sources as int64 numbers, ``(N,)``, ordered by name."""
-        return source_codes(self.groups)
+        return group_codes(self.groups)
 
     def batch(self, index: Tensor, *, linear: bool = True) -> Tensor:
         """Images ``index`` as float32 ``(B, C, H, W)``, 1 = full scale: linear light, or sRGB-encoded values.

@@ -30,11 +30,18 @@ __all__ = [
     "network_of",
     "point_of",
     "quantiles_of",
+    "scene_shape",
     "scenes_of",
 ]
 
 QUANTILE_SCENES, QUANTILE_SAMPLES = 256, 200_000
 SAMPLE_SCENES = 1024
+
+
+def scene_shape(data: TaskData) -> tuple[int, int, int]:
+    """``(C, H, W)`` of the scenes of a task."""
+    channels, height, width = data.pool.images.shape[1:]
+    return channels, height, width
 
 
 def point_of(run: Run, data: TaskData) -> Point:
@@ -49,8 +56,8 @@ def point_of(run: Run, data: TaskData) -> Point:
         return quantiles_of(train(), run.linear)
 
     return Point(
-        value=run.value,
-        shape=tuple(data.pool.images.shape[1:]),
+        value=run.value,  # type: ignore[arg-type]  # None only for arms that do not look at it
+        shape=scene_shape(data),
         quantile=lambda share: quantile()(share),
         scenes=lambda: scenes_of(train(), run.linear),
         generator=torch.Generator().manual_seed(run.seed),
@@ -58,11 +65,13 @@ def point_of(run: Run, data: TaskData) -> Point:
 
 
 def chosen_candidate(variant: Variant, point: Point, search: Sequence[Trial], problem: Problem) -> dict[str, Any]:
-    """Setting that a searched arm takes: the first of the best on validation, or the only one there is.
+    """Setting that an arm takes: the first of the best on validation, the only one there is, or none to choose.
 
     Args:
         search: all that were tried; empty if there is but one.
     """
+    if variant.candidates is None:
+        return {}
     if not search:
         return variant.candidates(point)[0]
     better = max if problem.higher_is_better else min
@@ -71,7 +80,7 @@ def chosen_candidate(variant: Variant, point: Point, search: Sequence[Trial], pr
 
 def assemble(task: Task, run: Run, layers: list[nn.Module], data: TaskData) -> nn.Sequential:
     """Camera and an untrained network for what the camera hands over; the network is always the last module."""
-    scene = tuple(data.pool.images.shape[1:])
+    scene = scene_shape(data)
     with seeded(run.seed):
         network = task.network(run.network, network_input(layers, scene), data.problem.outputs)
     return join(layers, network, scene)
@@ -156,15 +165,16 @@ def handed_over(camera: nn.Sequential, scene: tuple[int, int, int]) -> tuple[int
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return tuple(camera.eval()(torch.zeros(1, *scene)).shape[1:])
+            channels, height, width = camera.eval()(torch.zeros(1, *scene)).shape[1:]
     finally:
         for module, flag in flags:
             module.training = flag
+    return channels, height, width
 
 
 def camera_of(model: nn.Sequential) -> nn.Sequential:
     """What stands before the network: physical layers, and any digital step between them."""
-    return model[:-1]
+    return nn.Sequential(*list(model)[:-1])
 
 
 def scenes_of(images: ImageSet, linear: bool, most: int = SAMPLE_SCENES) -> Tensor:

@@ -40,7 +40,8 @@ def is_map(value: np.ndarray) -> bool:
 
 def flat_map(value: np.ndarray) -> np.ndarray:
     """Map ``(H, W)`` of a quantity: the mean over channels."""
-    return value.reshape(-1, *value.shape[-2:]).mean(0)
+    mean: np.ndarray = value.reshape(-1, *value.shape[-2:]).mean(0)
+    return mean
 
 
 def brief(content: Any) -> Any:

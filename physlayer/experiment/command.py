@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from physlayer.data.image_set import TaskData
 from physlayer.experiment.arguments import check_counts, chosen_variants, folder_name, parse_seeds
@@ -66,13 +67,13 @@ def run_command(sweep: Sweep, args: argparse.Namespace) -> int:
     return compute(sweep, chosen, runs, out, settings, jobs=args.jobs, report=not args.no_report)
 
 
-def recipe_of(task: Task, options: Options, args: argparse.Namespace) -> dict[str, object]:
+def recipe_of(task: Task, options: Options, args: argparse.Namespace) -> dict[str, Any]:
     """The task's recipe with the settings of the command line.
 
     Raises:
         ValueError: for a setting out of range.
     """
-    recipe = task.recipe(options).as_dict() | {"linear": args.encoding == "linear"}
+    recipe: dict[str, Any] = task.recipe(options).as_dict() | {"linear": args.encoding == "linear"}
     recipe |= {} if args.epochs is None else {"epochs": args.epochs}
     recipe |= {} if args.lr_physics is None else {"lr_physics": args.lr_physics}
     recipe |= {"augment": False} if args.no_augment else {}
@@ -121,7 +122,7 @@ def compute(
     variants: Sequence[Variant],
     runs: Sequence[Run],
     out: Path,
-    settings: dict[str, object],
+    settings: dict[str, Any],
     *,
     jobs: int,
     report: bool,

@@ -81,12 +81,12 @@ def draw_curves(
     for variant in [v for v in variants if not v.swept]:
         colour = looks[variant.name].colour
         for row in [r for r in pooled if r.variant == variant.name]:
-            axes.axhspan(row.low, row.high, color=colour, alpha=0.18, linewidth=0, zorder=0)
+            axes.axhspan(*row.ends(), color=colour, alpha=0.18, linewidth=0, zorder=0)
             axes.axhline(row.score, color=colour, linewidth=1, label=variant.label, zorder=1)
     set_axes(axes, sweep, values, len(swept))
-    set_score(axes, problem, [chance, *(r.low for r in pooled), *(r.high for r in pooled)])
+    set_score(axes, problem, [chance, *(end for r in pooled for end in r.ends())])
     for place, variant in enumerate(swept):
-        own = sorted((r for r in pooled if r.variant == variant.name), key=lambda r: r.value)
+        own = sorted((r for r in pooled if r.variant == variant.name), key=lambda r: r.value or 0)
         draw_arm(axes, variant, own, looks[variant.name], shift_of(place, len(swept), len(values)))
     axes.axhline(chance, color="black", linewidth=0.9, linestyle=":", zorder=1)
 
@@ -97,7 +97,7 @@ def draw_arm(axes: Axes, variant: Variant, rows: Sequence[SummaryRow], style: St
 
     moved = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
     axes.errorbar(
-        [r.value for r in rows], [r.score for r in rows], yerr=bars(rows), color=style.colour,
+        [r.value or 0 for r in rows], [r.score for r in rows], yerr=bars(rows), color=style.colour,
         marker=style.marker, linestyle=style.line, markersize=3.6, linewidth=1.1, elinewidth=0.8, capsize=0,
         markeredgewidth=0.9, markerfacecolor="white" if style.hollow else style.colour, label=variant.label,
         transform=moved, zorder=3,

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from physlayer.data.image_set import TaskData
-from physlayer.experiment.build import handed_over, point_of
+from physlayer.experiment.build import chosen_candidate, handed_over, point_of, scene_shape
 from physlayer.experiment.run import Run
 from physlayer.experiment.spec import Sweep, Variant
 from physlayer.tasks.base import Task, require_pictures
@@ -36,19 +36,20 @@ def require_judgement(data: TaskData) -> None:
     Raises:
         ValueError: for a test set of one source, or a single class in training or test.
     """
-    sources = len(set(data.test.groups.tolist()))
-    if sources < 2:
+    n_groups = len(set(data.test.groups.tolist()))
+    if n_groups < 2:
         raise ValueError(
-            f"Expected a test set of at least 2 sources, but got {sources} ({len(data.test)} images): an interval over "
+            f"Expected a test set of at least 2 sources, but got {n_groups} ({len(data.test)} images): an interval over "
             "sources needs more; add images of other sources."
         )
     if data.problem.kind != "classification":
         return
     for name, part in (("training", data.pool), ("test", data.test)):
-        if len(found := part.targets.unique()) < 2:
+        if len(found := set(part.targets.tolist())) < 2:
+            only = data.problem.describe()["class_names"][found.pop()]
             raise ValueError(
-                f"Expected at least 2 classes in the {name} set, but got {data.problem.class_names[int(found[0])]} "
-                f"alone ({len(part)} images); add images of another class."
+                f"Expected at least 2 classes in the {name} set, but got {only} alone ({len(part)} images); "
+                f"add images of another class."
             )
 
 
@@ -58,7 +59,7 @@ def require_answers(task: Task, network: str, data: TaskData, *, default: str) -
     Raises:
         ValueError: if its outputs for two dark scenes have another shape than the problem asks for.
     """
-    shape, problem = tuple(data.pool.images.shape[1:]), data.problem
+    shape, problem = scene_shape(data), data.problem
     with torch.no_grad():
         found = tuple(task.network(network, shape, problem.outputs).eval()(torch.zeros(2, *shape)).shape)
     axes = 4 if problem.kind == "segmentation" else 2
@@ -88,6 +89,6 @@ def require_cameras(variants: Sequence[Variant], runs: Sequence[Run], data: Task
     shared = point_of(runs[0], data)  # the training scenes are split and measured once
     for name, value in wanted:
         if name in named:
-            point, variant = replace(shared, value=value), named[name]
-            setting = variant.candidates(point)[0] if variant.candidates else {}
+            point, variant = replace(shared, value=value), named[name]  # type: ignore[arg-type]  # as in point_of
+            setting = chosen_candidate(variant, point, (), data.problem)
             handed_over(nn.Sequential(*variant.camera(point, **setting)), point.shape)

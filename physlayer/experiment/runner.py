@@ -51,7 +51,7 @@ Train = Callable[..., tuple[nn.Sequential, FitResult]]
 @functools.lru_cache(maxsize=2)
 def task_data(task: str, options: Options) -> TaskData:
     """Data of a task, loaded once per process."""
-    data = tasks.get_task(task).load(options)
+    data: TaskData = tasks.get_task(task).load(options)
     return data.development() if options.development else data
 
 

@@ -57,7 +57,8 @@ class ScoreTable:
         seeds = self.seeds(one, other)
         if not seeds:
             return None
-        return paired_difference(*(self.stacked(p, seeds) for p in (one, other)), self.groups, strata=self.strata)
+        ours, theirs = (self.stacked(point, seeds) for point in (one, other))
+        return paired_difference(ours, theirs, self.groups, strata=self.strata)
 
 
 def score_table(records: Iterable[Record], test_set: TestSet) -> ScoreTable:
@@ -80,7 +81,8 @@ def scores_of(record: Record, targets: np.ndarray) -> np.ndarray:
         return np.array(record.scores["test"], dtype=float)
     if record.predictions is None:
         raise ValueError(f"Expected record {record.key} to hold scores or predictions, but got neither; run it again.")
-    return (np.array(record.predictions["test"]) == targets).astype(float)
+    right: np.ndarray = np.array(record.predictions["test"]) == targets
+    return right.astype(float)
 
 
 def strata_of(targets: np.ndarray, groups: np.ndarray) -> np.ndarray | None:

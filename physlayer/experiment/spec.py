@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,7 @@ class Variant:
     label: str
     camera: Callable[..., list[nn.Module]]
     learned: bool = False
-    candidates: Callable[[Point], list[dict]] | None = None
+    candidates: Callable[[Point], list[dict[str, Any]]] | None = None
     swept: bool = True
     camera_from: str | None = None
     change: Callable[[list[nn.Module], torch.Generator], list[nn.Module]] | None = None

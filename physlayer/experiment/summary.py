@@ -80,6 +80,18 @@ class SummaryRow:
         """Arm and value."""
         return self.variant, self.value
 
+    def ends(self) -> tuple[float, float]:
+        """Low and high end of the interval.
+
+        Raises:
+            ValueError: if the row has none.
+        """
+        if self.low is None or self.high is None:
+            raise ValueError(
+                f"Expected a row with an interval, but got {self.metric} without; use a pooled test score."
+            )
+        return self.low, self.high
+
 
 @dataclass(frozen=True)
 class PairedRow:
@@ -179,7 +191,7 @@ def write_summary(path: Path, rows: Iterable[SummaryRow]) -> None:
 
 
 def _written(row: SummaryRow, name: str) -> str | int:
-    value = getattr(row, name)
+    value: str | int | float | None = getattr(row, name)
     if value is None:
         return "all" if name == "seed" else ""
     if not isinstance(value, float):
@@ -187,7 +199,7 @@ def _written(row: SummaryRow, name: str) -> str | int:
     return f"{value:.10g}" if name == "value" else f"{value:.6f}"
 
 
-def _order(row: SummaryRow) -> tuple:
+def _order(row: SummaryRow) -> tuple[Any, ...]:
     value = -1 if row.value is None else row.value
     return row.variant, value, row.split, row.metric, row.pooled, row.seed or 0
 
@@ -210,8 +222,9 @@ def table_lines(
             row = score.get((variant.name, value))
             if row is None:
                 continue
+            low, high = row.ends()
             place = "" if value is None else f"{sweep.parameter} {shown_value(value, sweep.scale)}"
-            line = f"{variant.name:24s}{place:16s}{row.score:.3f} [{row.low:.3f}, {row.high:.3f}]"
+            line = f"{variant.name:24s}{place:16s}{row.score:.3f} [{low:.3f}, {high:.3f}]"
             if d := paired.get((variant.name, value)):
                 line += f"   {d.difference:+.3f} [{d.low:+.3f}, {d.high:+.3f}]"
             lines.append(line)

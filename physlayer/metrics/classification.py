@@ -145,11 +145,12 @@ def classification_metrics(targets, probabilities, *, class_names, seed=0) -> di
 
 
 def group_accuracy(targets, probabilities, groups) -> float:
-    r"""Accuracy in which each source counts once, however many images were made from it.
+    r"""Accuracy in which each group counts once, however many images were made from it.
 
     .. math:: A = \frac1G\sum_{g}\frac{1}{n_g}\sum_{i\in g}[\hat t_i = t_i]
 
-    with G sources, n_g the images of source g, t the targets and t̂ the predictions (A in 0…1).
+    with G groups (source images, patients or slides), n_g the images of group g, t the targets and t̂ the
+    predictions (A in 0…1).
 
     Shapes: targets and groups (N,), probabilities (N, K). Raises: ValueError on other shapes or values.
     Source: Williamson, Datta, Satten 2003, doi:10.1111/1541-0420.00005 (weights 1/n_g).

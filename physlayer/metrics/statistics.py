@@ -1,8 +1,8 @@
-"""Intervals and tests over images, sources and seeds.
+"""Intervals and tests over images, groups and seeds.
 
 Neither copies of one source nor images seen by one trained network are independent, so an interval resamples
-**sources** (``groups``) and **seeds**. Scores are ``(S, N)``, a row per seed, with the same test images in
-the same order; ``(N,)`` is a single seed. Any score works: correct or not, error, log likelihood.
+**groups** (source images, patients or slides) and **seeds**. Scores are ``(S, N)``, a row per seed, with the same
+test images in the same order; ``(N,)`` is a single seed. Any score works: correct or not, error, log likelihood.
 """
 
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ def wilson_interval(successes, n, level=0.95) -> tuple[float, float]:
 
 
 def _cells(scores, groups, statistic, classes):
-    """Sums ``(S, G, K)`` and counts ``(G, K)`` per source and class: all that a resample needs."""
+    """Sums ``(S, G, K)`` and counts ``(G, K)`` per group and class: all that a resample needs."""
     images = scores.shape[1]
     names, group = _labels(groups, "groups", images)
     _expect(len(names) > 1, "groups to name at least 2 sources", len(names), "one has no interval")
@@ -105,9 +105,9 @@ def _cells(scores, groups, statistic, classes):
 
 def _statistic(weights, total, count):
     """Statistic per resample and seed, ``(B, G)`` to ``(B, S)``: mean over the classes drawn."""
-    seeds, sources, kinds = total.shape
+    seeds, n_groups, kinds = total.shape
     weight = weights @ count  # (B, K)
-    value = (weights @ total.transpose(1, 0, 2).reshape(sources, -1)).reshape(-1, seeds, kinds)
+    value = (weights @ total.transpose(1, 0, 2).reshape(n_groups, -1)).reshape(-1, seeds, kinds)
     drawn = weight > 0
     value = np.divide(value, weight[:, None], out=np.zeros_like(value), where=drawn[:, None])
     return value.sum(2) / drawn.sum(1)[:, None]
@@ -123,9 +123,9 @@ def _strata(strata, group):
     return [np.flatnonzero(of_group == index) for index in range(len(names))]
 
 
-def _group_weights(random, strata, sources, resamples):
-    """How often each source is drawn, ``(B, G)``, within its stratum."""
-    weights = np.zeros((resamples, sources))
+def _group_weights(random, strata, n_groups, resamples):
+    """How often each group is drawn, ``(B, G)``, within its stratum."""
+    weights = np.zeros((resamples, n_groups))
     row = np.arange(resamples)[:, None]
     for members in strata:
         size = len(members)
@@ -137,20 +137,20 @@ def _group_weights(random, strata, sources, resamples):
 def cluster_bootstrap(
     scores, groups, *, statistic="mean", classes=None, strata=None, resamples=2000, level=0.95, seed=0
 ) -> Interval:
-    r"""Percentile interval of a mean score when both seeds and sources are resampled with replacement.
+    r"""Percentile interval of a mean score when both seeds and groups are resampled with replacement.
 
     .. math:: \theta^* = \sum_s \frac{v_s}{S}\;\frac{\sum_g w_g \sum_{i\in g} x_{si}}{\sum_g w_g n_g},\quad
               v\sim\mathrm{Mult}(S, 1/S),\; w\sim\mathrm{Mult}(G, 1/G)
 
-    with x the scores (any unit), S the seeds, G the sources and n_g the images of source g. ``statistic`` is
-    ``"mean"`` over images as above, ``"group_mean"`` (a source counts once) or ``"class_mean"`` (mean over
-    ``classes`` of the mean within a class: balanced accuracy). ``strata``, constant within a source, are
-    resampled separately, so that a class of four sources never vanishes. With one seed only sources are
+    with x the scores (any unit), S the seeds, G the groups and n_g the images of group g. ``statistic`` is
+    ``"mean"`` over images as above, ``"group_mean"`` (a group counts once) or ``"class_mean"`` (mean over
+    ``classes`` of the mean within a class: balanced accuracy). ``strata``, constant within a group, are
+    resampled separately, so that a class of four groups never vanishes. With one seed only groups are
     resampled. Few seeds are the weak side: where seeds differ most, a 95 % interval covers about 73 % with 3
-    of them and 88 % with 6. Equal scores have no width: use `wilson_interval` on the sources.
+    of them and 88 % with 6. Equal scores have no width: use `wilson_interval` on the groups.
 
     Shapes: scores (S, N) or (N,); groups, classes, strata (N,).
-    Raises: ValueError on other shapes, NaN, a single source, an unknown statistic, a source in two strata.
+    Raises: ValueError on other shapes, NaN, a single group, an unknown statistic, a group in two strata.
     Source: Owen 2007, doi:10.1214/07-AOAS122; Field, Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x.
 
     >>> cluster_bootstrap([1, 1, 1, 0], ["a", "a", "b", "b"])
@@ -160,18 +160,18 @@ def cluster_bootstrap(
     _expect(resamples >= 1, "resamples to be at least 1", resamples, "2000 is usual")
     scores = _scores(scores, "scores")
     total, count, group = _cells(scores, groups, statistic, classes)
-    seeds, sources = len(scores), len(count)
+    seeds, n_groups = len(scores), len(count)
     strata = _strata(strata, group)
     random = np.random.default_rng(seed)
     draws = []
     for start in range(0, resamples, RESAMPLES_AT_ONCE):
         size = min(RESAMPLES_AT_ONCE, resamples - start)
-        values = _statistic(_group_weights(random, strata, sources, size), total, count)
+        values = _statistic(_group_weights(random, strata, n_groups, size), total, count)
         chosen = random.integers(seeds, size=(size, seeds))
         draws.append(np.take_along_axis(values, chosen, 1).mean(1))
     low, high = np.quantile(np.concatenate(draws), ((1 - level) / 2, (1 + level) / 2))
-    estimate = _statistic(np.ones((1, sources)), total, count).mean()
-    return Interval(float(estimate), float(low), float(high), sources)
+    estimate = _statistic(np.ones((1, n_groups)), total, count).mean()
+    return Interval(float(estimate), float(low), float(high), n_groups)
 
 
 def paired_difference(

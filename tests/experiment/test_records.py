@@ -2,15 +2,16 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 import warnings
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from physlayer.experiment.record import as_json
+from physlayer.experiment.record import Epoch, Provenance, Record, as_json
 from physlayer.experiment.records import parse_record, read_record, read_test_set, record_path, write_record
 from physlayer.experiment.run import Run
 
@@ -134,3 +135,12 @@ def test_a_run_is_written_with_the_names_that_its_key_is_made_of(stored):
 def test_importing_physlayer_does_not_load_the_reader_of_records():
     code = "import sys, physlayer; sys.exit('msgspec' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_page_on_the_layout_lists_every_field_of_a_record():
+    page = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page[page.index("## One run, one record") : page.index("## Tidy output")]
+    first_column = "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("|"))
+    named = set(re.findall(r"`(\w+)`", first_column))
+    assert named == {field.name for field in fields(Record)}
+    assert all(f"`{name}`" in table for kind in (Run, Provenance, Epoch) for name in kind.__dataclass_fields__)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.data.image_set import TaskData
-from physlayer.experiment.build import carry_learned, handed_over, join, network_input
+from physlayer.experiment.build import carry_learned, handed_over, join, network_input, scene_shape
 from physlayer.experiment.robustness.levels import Level
 from physlayer.experiment.robustness.result import RobustnessGrid
 from physlayer.training.loop import fit, seeded
@@ -93,7 +93,7 @@ def robustness_grid(
 
 def _check_fit(data: TaskData, trains: tuple[Level, ...], tests: tuple[Level, ...]) -> None:
     """Refuse before hours are spent what would fail after the first training."""
-    scene = tuple(data.pool.images.shape[1:])
+    scene = scene_shape(data)
     for train, test in itertools.product(trains, tests):
         layers = carry_learned(train.camera(), test.camera(), test.label)
         ours, theirs = (_channels(camera, level, scene) for camera, level in ((train.camera(), train), (layers, test)))
@@ -106,7 +106,7 @@ def _check_fit(data: TaskData, trains: tuple[Level, ...], tests: tuple[Level, ..
 
 def _channels(camera: Sequence[nn.Module], level: Level, scene: tuple[int, int, int]) -> int:
     reading = handed_over(nn.Sequential(*camera), scene)
-    if len(reading) != 3 or reading[1] > scene[1] or reading[2] > scene[2]:
+    if reading[1] > scene[1] or reading[2] > scene[2]:
         raise ValueError(
             f"Expected the camera at {level.label} to give images no larger than the scene's {scene[1]}×{scene[2]} "
             f"pixels, but got {reading}; put what follows into the network."
@@ -125,7 +125,7 @@ def _row(
     seed: int,
 ) -> tuple[list[list[float]], list[str]]:
     """Train once, judge at every test level: scores, test levels × images, and what the training had to say."""
-    scene = tuple(data.pool.images.shape[1:])
+    scene = scene_shape(data)
     with seeded(seed):  # a denoiser in the camera starts from the seed too
         layers = level.camera()
         behind = network(network_input(layers, scene), data.problem.outputs)
