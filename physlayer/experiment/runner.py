@@ -93,8 +93,8 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
 
     search = _searched(variant, point, data.problem, train, recipe)
     if variant.model_from is not None and run.source is not None:
-        notes, result = [], FitResult([], 0, {}, {}, [])
-        model = _handed_on(sweep, variant, run, out, data)
+        model, result = _handed_on(sweep, variant, run, out, data), FitResult([], 0, {}, {}, [])
+        notes: list[str] = []
     else:
         layers, notes = _camera(variant, point, data.problem, search, run, out)
         model, result = train(layers, recipe, settings["log_dir"])
@@ -157,7 +157,7 @@ def _handed_on(sweep: Sweep, variant: Variant, run: Run, out: Path, data: TaskDa
     trained = assemble(tasks.get_task(run.task), trainer, sweep.variant(name).camera(point_of(trainer, data)), data)
     trained.load_state_dict(torch.load(out / "models" / f"{run.source}.pt", weights_only=True, map_location="cpu"))
     point = point_of(run, data)
-    layers = carry_learned(camera_of(trained), variant.camera(point), f"{run.parameter} {run.value:g}")
+    layers = carry_learned(list(camera_of(trained)), variant.camera(point), f"{run.parameter} {run.value:g}")
     return join(layers, network_of(trained), point.shape)
 
 

@@ -146,7 +146,8 @@ class Sweep:
         if variant.model_from is None:
             return
         plain = [v for v in self.variants if v.camera_from is None and v.candidates is None]
-        trained = [(v.name, None) for v in plain if not v.swept and v.model_from is None]
+        trained: list[tuple[str, float | None]] = []
+        trained += [(v.name, None) for v in plain if not v.swept and v.model_from is None]
         trained += [v.model_from for v in plain if v.swept and v.model_from and v.model_from[0] == v.name]
         if variant.model_from not in trained:
             known = ", ".join(map(str, trained)) or "none"

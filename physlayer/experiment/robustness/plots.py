@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["accuracy_curves", "accuracy_matrix", "draw_matrix", "sweep_matrix"]
 
-SLANTED = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}  # labels with units are long
+SLANTED: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}  # labels with units are long
 DARK = 0.5  # of the colour scale: below, white figures can be read
 
 
@@ -34,8 +34,8 @@ def accuracy_matrix(
     Args:
         mean: ``(train, test)``. interval: low and high end, ``(train, test, 2)``.
     """
-    names = ([level.label for level in levels] for levels in (tested, trained))
-    figure = _matrix(mean, interval, *names, "test accuracy", title)
+    columns, lines = ([level.label for level in levels] for levels in (tested, trained))
+    figure = _matrix(mean, interval, columns, lines, "test accuracy", title)
     figure.axes[0].set_xlabel(_condition("tested at", tested))
     figure.axes[0].set_ylabel(_condition("trained at", trained))
     return figure
@@ -122,17 +122,17 @@ def _matrix(
 
     half = (interval[..., 1] - interval[..., 0]) / 2
     rows, columns = mean.shape
-    low, high = np.nanmin(mean), np.nanmax(mean)
+    low, high = float(np.nanmin(mean)), float(np.nanmax(mean))
     if share:
-        low = math.floor(10 * low) / 10
-        high = max(math.ceil(10 * high) / 10, low + 0.1)
+        low, high = math.floor(10 * low) / 10, math.ceil(10 * high) / 10
+    high = max(high, low + 0.1)
     with matplotlib.rc_context(FONT):
         figure = Figure(figsize=(1.9 + 0.72 * columns, 1.2 + 0.5 * rows), layout="constrained")
         axes = figure.add_subplot()
         # cividis is the same to all eyes, and its lightness rises with the value
         shown = axes.imshow(mean, cmap="cividis", vmin=low, vmax=high, aspect="auto")
         for (i, j), value in np.ndenumerate(mean):
-            colour = "black" if shown.norm(value) > DARK else "white"
+            colour = "black" if (value - low) / (high - low) > DARK else "white"
             axes.text(j, i, f"{value:.2f}\n±{half[i, j]:.2f}", ha="center", va="center", color=colour, fontsize=7)
         axes.set_xticks(range(columns), tested, **SLANTED)
         axes.set_yticks(range(rows), trained)

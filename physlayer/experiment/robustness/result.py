@@ -1,4 +1,4 @@
-"""What a robustness grid found: accuracies with intervals over seeds and sources, as arrays, rows and plots."""
+"""What a robustness grid found: accuracies with intervals over seeds and groups, as arrays, rows and plots."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from physlayer.experiment.robustness.levels import Level
-from physlayer.metrics.statistics import Difference, cluster_bootstrap, paired_difference
+from physlayer.metrics.intervals import Difference, cluster_bootstrap, paired_difference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,9 +41,9 @@ class RobustnessGrid:
         return self.scores.mean((2, 3))
 
     def interval(self, level: float = 0.95) -> np.ndarray:
-        """Low and high end of the interval over seeds and sources, ``(train, test, 2)``.
+        """Low and high end of the interval over seeds and groups, ``(train, test, 2)``.
 
-        By :func:`physlayer.metrics.statistics.cluster_bootstrap`, within classes where every source holds one class.
+        By :func:`physlayer.metrics.intervals.cluster_bootstrap`, within classes where every group holds one class.
         """
         shape, strata = self.scores.shape, self._strata()
         found = [cluster_bootstrap(cell, self.groups, strata=strata, level=level) for cell in self._cells()]
