@@ -24,7 +24,7 @@ from physlayer.tasks.blood_cells.phantom import Phantom, make_phantom
 from torch import Tensor, nn
 from torch.nn import functional
 
-from physlayer.metrics.statistics import cluster_bootstrap, paired_difference
+from physlayer.metrics import cluster_bootstrap, paired_difference
 
 # Data
 TRAIN_IMAGES = 2000

@@ -32,7 +32,7 @@ from tables import (
 from physlayer.experiment.record import Record, TestSet
 from physlayer.experiment.scores import ScoreTable, score_table
 from physlayer.experiment.summary import paired_rows, summary_rows, write_summary
-from physlayer.metrics.statistics import seed_correlation
+from physlayer.metrics import seed_correlation
 
 FIGURE_ARMS = ("fixed", "tuned", "learned", "per_pixel", "bit_budget", "bit_lattice", "none")
 NAME = "bit_depth_blood_cells"

@@ -23,7 +23,7 @@ from tables import DOCS, load, provenance_lines, table
 from physlayer.experiment.plot_style import bare, image_bytes, panels
 from physlayer.experiment.report.explanations import scale_of
 from physlayer.experiment.report.rebuild import data_of, rebuild_model
-from physlayer.saliency.maps import randomisation_check, rank_correlation, saliency
+from physlayer.saliency import randomisation_check, rank_correlation, saliency
 
 METHODS = {"guided_backpropagation": "guided backpropagation", "grad_cam": "Grad-CAM", "gradient": "gradient"}
 DRAWN = ("guided_backpropagation", "grad_cam")

@@ -33,8 +33,8 @@ def chosen_variants(sweep: Sweep, text: str, *, retrain: bool) -> list[Variant]:
     if not names:
         raise ValueError(f"Expected --variants to name at least one arm, but got {text!r}.")
     chosen = [sweep.variant(name) for name in dict.fromkeys([*names, sweep.bound])]
-    needed = dict.fromkeys(v.camera_from for v in chosen if v.camera_from is not None)
-    chosen += [sweep.variant(name) for name in needed if name not in {v.name for v in chosen}]
+    needed = [v.camera_from or (v.model_from[0] if v.model_from else "") for v in chosen]
+    chosen += [sweep.variant(name) for name in dict.fromkeys(needed) if name and name not in {v.name for v in chosen}]
     if retrain:
         chosen += [retrained(v) for v in chosen if v.learned and not v.translate]
     return chosen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import warnings
 
@@ -13,11 +14,12 @@ from physlayer.experiment.spec import Sweep
 __all__ = ["build_parser", "main"]
 
 
-def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
-    """Options shared by all sweeps."""
+def build_parser(sweep: Sweep, manual: str, own: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
+    """Options shared by all sweeps, behind the ``own`` ones of a script (a parser of its name, ``add_help=False``)."""
     parser = argparse.ArgumentParser(
         prog=program_name(),
-        description=manual.replace(f"python sweeps/{sweep.name}.py", program_name()),
+        description=re.sub(r"python sweeps/\w+\.py", program_name(), manual),
+        parents=[] if own is None else [own],
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # --lr would be --lr-physics
     )
@@ -78,9 +80,16 @@ def program_name() -> str:
     return f"python {sys.argv[0]}" if spec is None else f"python -m {spec.name}"
 
 
-def main(sweep: Sweep, manual: str, arguments: list[str] | None = None) -> int:
-    """Run a sweep from the command line; returns the exit code."""
-    args = build_parser(sweep, manual).parse_args(arguments)
+def main(
+    sweep: Sweep, manual: str, arguments: list[str] | None = None, own: argparse.ArgumentParser | None = None
+) -> int:
+    """Run a sweep from the command line; returns the exit code.
+
+    Args:
+        manual: what ``--help`` begins with. arguments: of the command line, if not those of the process.
+        own: options of the script itself, which has read them: ``sweep`` is what they mean.
+    """
+    args = build_parser(sweep, manual, own).parse_args(arguments)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")

@@ -34,7 +34,10 @@ def write_outputs(
     if report:
         from physlayer.experiment.plot_curves import draw_figure
         from physlayer.experiment.report.page import write_report
+        from physlayer.experiment.robustness.plots import draw_matrix
 
         written += draw_figure(sweep, variants, rows, test_set, out)
+        if any(variant.model_from is not None for variant in variants):
+            written += draw_matrix(sweep, variants, rows, test_set, out)
         written += write_report(sweep, variants, records, rows, test_set, out, settings)
     return [*lines, f"wrote {', '.join(written)} in {out}"]

@@ -24,7 +24,7 @@ class Run:
         recipe: settings of the training, as :class:`.Recipe` takes them.
         sweep, parameter: names of the sweep and of what it sweeps. variant: name of the arm.
         value: of the swept parameter; ``None`` for an arm that does not depend on it. seed: of split, start and order.
-        source: key of the run whose trained camera this one takes, if it takes one.
+        source: key of the run whose trained camera, or whole trained model, this one takes, if it takes one.
 
     Example:
         >>> Run("digits", "ab12", "small", {"epochs": 1}, "bit_depth", "bits", "learned", 2, 0).key
@@ -72,19 +72,32 @@ def make_runs(
     seeds: Sequence[int],
     shared: dict[str, Any],
 ) -> list[Run]:
-    """All runs of a grid, dependent ones after those whose camera they take.
+    """All runs of a grid, dependent ones after those whose camera or model they take.
+
+    An arm that trains at one of its values, to be judged at the others, is run at that value whatever was asked for.
 
     Args:
         shared: ``task``, ``data``, ``network`` and ``recipe`` of all runs.
     """
     runs = []
-    for variant in sorted(variants, key=lambda v: v.camera_from is not None):
-        for value in values if variant.swept else [None]:
+    for variant in variants:
+        for value in _values(variant, values):
             for seed in seeds:
                 run = Run(
                     **shared, sweep=sweep.name, parameter=sweep.parameter, variant=variant.name, value=value, seed=seed
                 )
                 if variant.camera_from is not None:
                     run = replace(run, source=replace(run, variant=variant.camera_from).key)
+                if variant.model_from is not None and variant.model_from != run.point:
+                    name, trained_at = variant.model_from
+                    run = replace(run, source=replace(run, variant=name, value=trained_at).key)
                 runs.append(run)
-    return runs
+    return sorted(runs, key=lambda run: run.source is not None)
+
+
+def _values(variant: Variant, values: Sequence[int | float]) -> list[int | float | None]:
+    if not variant.swept:
+        return [None]
+    name, trained_at = variant.model_from or ("", None)
+    own = [trained_at] if name == variant.name and trained_at not in values else []
+    return [*values, *own]

@@ -17,7 +17,16 @@ from physlayer.core.audit import Movement
 from physlayer.core.camera import export_camera
 from physlayer.core.files import atomic_write
 from physlayer.data.image_set import ImageSet, TaskData
-from physlayer.experiment.build import assemble, camera_of, chosen_candidate, point_of, scenes_of
+from physlayer.experiment.build import (
+    assemble,
+    camera_of,
+    carry_learned,
+    chosen_candidate,
+    join,
+    network_of,
+    point_of,
+    scenes_of,
+)
 from physlayer.experiment.provenance import provenance
 from physlayer.experiment.record import Audit, Epoch, Provenance, Record, Trial
 from physlayer.experiment.records import camera_export, write_record
@@ -83,8 +92,12 @@ def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict
         return model, result
 
     search = _searched(variant, point, data.problem, train, recipe)
-    layers, notes = _camera(variant, point, data.problem, search, run, out)
-    model, result = train(layers, recipe, settings["log_dir"])
+    if variant.model_from is not None and run.source is not None:
+        model, result = _handed_on(sweep, variant, run, out, data), FitResult([], 0, {}, {}, [])
+        notes: list[str] = []
+    else:
+        layers, notes = _camera(variant, point, data.problem, search, run, out)
+        model, result = train(layers, recipe, settings["log_dir"])
     found, outputs = _judged(sweep, model, data.problem, splits, run, settings["device"])
     save_models(out, run.key, model, outputs)
     return Record.of(
@@ -135,6 +148,17 @@ def _camera(
         return variant.camera(point), []
     chosen = chosen_candidate(variant, point, search, problem)
     return variant.camera(point, **chosen), [f"chosen on validation: {chosen}"]
+
+
+def _handed_on(sweep: Sweep, variant: Variant, run: Run, out: Path, data: TaskData) -> nn.Sequential:
+    """The trained model of the run that ``variant.model_from`` names, with the camera of this run before it."""
+    name, value = variant.model_from or (variant.name, run.value)
+    trainer = replace(run, variant=name, value=value, source=None)
+    trained = assemble(tasks.get_task(run.task), trainer, sweep.variant(name).camera(point_of(trainer, data)), data)
+    trained.load_state_dict(torch.load(out / "models" / f"{run.source}.pt", weights_only=True, map_location="cpu"))
+    point = point_of(run, data)
+    layers = carry_learned(list(camera_of(trained)), variant.camera(point), f"{run.parameter} {run.value:g}")
+    return join(layers, network_of(trained), point.shape)
 
 
 def _judged(

@@ -1,4 +1,4 @@
-"""Compute a grid: what is missing, in parallel, dependent runs after those whose camera they take."""
+"""Compute a grid: what is missing, in parallel, dependent runs after those whose camera or model they take."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def execute(
 ) -> tuple[int, list[str]]:
     """Compute what is missing; returns how many runs were computed, and a sentence for each that failed.
 
-    Runs whose camera comes from another run wait for it. Every finished run is on disk before the next begins,
+    Runs whose camera or model comes from another run wait for it. Every finished run is on disk before the next begins,
     so an interruption loses only what was in flight.
 
     Raises:
@@ -37,8 +37,9 @@ def execute(
     missing = [run for run in runs if records[run.key] is None]
     _tell_of_other_commits([record for record in records.values() if record is not None])
     needed = {run.source for run in missing if run.source}
-    lost = [run for run in runs if run.key in needed and not (out / "cameras" / f"{run.key}.pt").exists()]
-    missing += [run for run in lost if run not in missing]  # its camera is gone: train it again
+    files = {key: [out / folder / f"{key}.pt" for folder in ("cameras", "models")] for key in needed}
+    lost = [run for run in runs if run.key in needed and not all(file.exists() for file in files[run.key])]
+    missing += [run for run in lost if run not in missing]  # what it learned is gone: train it again
     waves = [[r for r in missing if r.source is None], [r for r in missing if r.source is not None]]
     failures: list[str] = []
     with tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run", dynamic_ncols=True) as bar:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from physlayer.experiment.record import Record, TestSet
-from physlayer.metrics.statistics import Difference, Interval, cluster_bootstrap, paired_difference
+from physlayer.metrics.intervals import Difference, Interval, cluster_bootstrap, paired_difference
 
 __all__ = ["ScoreTable", "TablePoint", "score_table", "scores_of", "strata_of"]
 

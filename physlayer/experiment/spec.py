@@ -52,6 +52,9 @@ class Variant:
         camera_from: take the trained camera of the variant of this name, freeze it, and train a fresh network.
         change: what to do to that camera first (shuffle a map), ``change(layers, generator) -> layers``.
         translate: control: shift every training scene at random, circularly, so that position says nothing.
+        model_from: ``(variant, value)`` of another run: judge its trained network behind the camera of this point,
+            without training. What that camera learned goes with the network, what is fixed is that of this point. If
+            it names this variant itself, the run at that value is the one that trains.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Variant:
     camera_from: str | None = None
     change: Callable[[list[nn.Module], torch.Generator], list[nn.Module]] | None = None
     translate: bool = False
+    model_from: tuple[str, float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ class Sweep:
             one_of(name, arm, names)
         for variant in self.variants:
             self._check_camera_from(variant)
+            self._check_model_from(variant)
 
     def _check_camera_from(self, variant: Variant) -> None:
         """A camera is taken at the same value from an arm that trains it, and every run waits for one other at most."""
@@ -135,6 +140,21 @@ class Sweep:
             return
         trained = [v.name for v in self.variants if v.camera_from is None and v.swept == variant.swept]
         one_of(f"camera_from of {variant.name}", variant.camera_from, trained)
+
+    def _check_model_from(self, variant: Variant) -> None:
+        """A model is taken from an arm trained once per seed, without a search: at its own value, or at none."""
+        if variant.model_from is None:
+            return
+        plain = [v for v in self.variants if v.camera_from is None and v.candidates is None]
+        trained: list[tuple[str, float | None]] = []
+        trained += [(v.name, None) for v in plain if not v.swept and v.model_from is None]
+        trained += [v.model_from for v in plain if v.swept and v.model_from and v.model_from[0] == v.name]
+        if variant.model_from not in trained:
+            known = ", ".join(map(str, trained)) or "none"
+            raise ValueError(
+                f"Expected model_from of {variant.name} to be an arm and the value it is trained at, among {known}, "
+                f"but got {variant.model_from}."
+            )
 
     def values(self, text: str) -> list[float]:
         """Values of the axis, ascending, from what stands behind ``--parameter``; see :func:`.parse_values`.

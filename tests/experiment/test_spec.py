@@ -46,6 +46,11 @@ SWEEP = Sweep("mine", "bits", "bit depth / bit", 1, 16, "1..8", ARMS, ("fixed", 
             {"variants": (*ARMS, Variant("bare", "bare", no_layer, camera_from="none"))},
             "Expected camera_from of bare to be one of fixed, learned, but got 'none'.",
         ),
+        (  # would wait for the model of a run that nobody trains
+            {"variants": (*ARMS, Variant("handed", "handed", no_layer, model_from=("fixed", 2)))},
+            "Expected model_from of handed to be an arm and the value it is trained at, among ('none', None), "
+            "but got ('fixed', 2).",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -7,7 +7,7 @@ import pytest
 import sklearn.metrics as reference
 from scipy.stats import mannwhitneyu
 
-from physlayer.metrics import classification as metrics
+from physlayer import metrics
 
 NAMES = ("eosinophil", "lymphocyte", "monocyte", "neutrophil")
 

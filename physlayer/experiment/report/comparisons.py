@@ -13,7 +13,7 @@ from physlayer.experiment.report.context import ReportContext
 from physlayer.experiment.report.rebuild import NOT_REBUILT, camera_at_start, data_of
 from physlayer.experiment.spec import Variant
 from physlayer.experiment.summary import PairedRow, paired_rows
-from physlayer.metrics.statistics import seed_correlation
+from physlayer.metrics.significance import seed_correlation
 
 __all__ = ["compared", "control_notes", "map_agreement"]
 

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from physlayer.experiment.camera_maps import learned_quantities
 from physlayer.experiment.report.context import ReportContext
 from physlayer.experiment.spec import Variant
-from physlayer.saliency.attribution import split_camera
-from physlayer.saliency.maps import parameter_saliency, saliency
+from physlayer.saliency import parameter_saliency, saliency, split_camera
 
 __all__ = ["parameter_sensitivity", "readings", "saliency_maps", "scale_of"]
 

@@ -13,7 +13,7 @@ from physlayer.experiment import runner
 from physlayer.experiment.build import assemble, chosen_candidate, point_of
 from physlayer.experiment.record import Record
 from physlayer.experiment.spec import Sweep, Variant
-from physlayer.tasks.base import get_task
+from physlayer.tasks import base as tasks
 
 __all__ = ["NOT_REBUILT", "camera_at_start", "data_of", "rebuild_model"]
 
@@ -39,7 +39,7 @@ def rebuild_model(sweep: Sweep, variant: Variant, record: Record, out: Path, set
         raise ValueError(f"Expected record to be of {variant.name} of {sweep.name}, but got {found}.")
     state = torch.load(out / "models" / f"{record.key}.pt", weights_only=True, map_location="cpu")
     data = data_of(record, settings)
-    model = assemble(get_task(run.task), run, camera_at_start(variant, record, data), data)
+    model = assemble(tasks.get_task(run.task), run, camera_at_start(variant, record, data), data)
     model.load_state_dict(state)
     return model.eval()
 

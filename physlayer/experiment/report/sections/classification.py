@@ -13,7 +13,7 @@ from physlayer.experiment.report.blocks import Block, Heading, Paragraph, Pictur
 from physlayer.experiment.report.context import ReportContext
 from physlayer.experiment.report.formats import number, on_screen, value_name
 from physlayer.experiment.report.registry import section
-from physlayer.metrics.classification import reliability_points, roc_points
+from physlayer.metrics import reliability_points, roc_points
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,6 +11,7 @@ from physlayer.experiment.report.comparisons import compared
 from physlayer.experiment.report.context import ReportContext
 from physlayer.experiment.report.formats import number, value_name
 from physlayer.experiment.report.registry import section
+from physlayer.experiment.robustness.plots import sweep_matrix
 from physlayer.experiment.summary import statistics_of
 
 __all__ = ["differences_section", "every_seed_section", "scores_section"]
@@ -24,6 +25,9 @@ def scores_section(context: ReportContext) -> Iterator[Block]:
     words = context.problem.score_name
     figure = make_figure(context.sweep, context.variants, context.rows, context.test_set)
     yield Picture(figure, f"Test {words}; bars and grey band: 95 % intervals over seeds and test sources.", "svg")
+    if any(variant.model_from is not None for variant in context.variants):
+        matrix = sweep_matrix(context.sweep, context.variants, context.rows, context.test_set)
+        yield Picture(matrix, f"Test {words}: a row for each trained network, a column for each value it is judged at.")
     score = context.problem.score
     pooled = {row.point: row for row in context.rows if row.pooled and row.split == "test" and row.metric == score}
     body = []

@@ -30,11 +30,12 @@ def history_section(context: ReportContext) -> Iterator[Block]:
 
 
 def history_figure(context: ReportContext) -> Figure:
-    """Losses, hard validation accuracy and soft–hard gap per epoch: a row per arm, a line per run."""
+    """Losses, hard validation accuracy and soft–hard gap per epoch: a row per arm, a line per run that was trained."""
     from matplotlib import colormaps
     from matplotlib.lines import Line2D
 
-    arms = [v for v in context.variants if any(r.variant == v.name for r in context.records)]
+    trained = [record for record in context.records if record.history]
+    arms = [v for v in context.variants if any(r.variant == v.name for r in trained)]
     figure, grid = panels(len(HISTORY) * len(arms), len(HISTORY), 1.75, 1.05)
     steps = np.linspace(0, 0.9, len(context.values))
     colour = dict(zip(context.values, colormaps["viridis"](steps), strict=True))
@@ -45,7 +46,7 @@ def history_figure(context: ReportContext) -> Figure:
             axes.set_title(label, fontsize=7)
         else:
             axes.sharey(grid[column])
-        for record in (r for r in context.records if r.variant == arms[row].name):
+        for record in (r for r in trained if r.variant == arms[row].name):
             drawn = BOUND_COLOUR if record.value is None else colour[record.value]
             epochs, numbers = zip(*((epoch.epoch, getattr(epoch, name)) for epoch in record.history), strict=True)
             axes.plot(epochs, numbers, linewidth=0.7, alpha=0.8, color=drawn)
