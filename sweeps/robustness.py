@@ -18,19 +18,22 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import io
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from physlayer.tasks.base import Options, get_task, require_pictures
-from torch import nn
+import torch
+from physlayer.tasks.base import Options, Task, get_task, require_pictures, sendable_task
+from torch import Tensor, nn
 
 from physlayer import Blur, GaussianNoise, PhotonNoise, PixelBinning, SaltPepper, SpeckleNoise
 from physlayer.core.files import atomic_write
 from physlayer.experiment.arguments import check_counts, parse_seeds
 from physlayer.experiment.axis import parse_values
+from physlayer.experiment.cli import program_name
 from physlayer.experiment.plot_style import image_bytes
 from physlayer.experiment.records import writable_folder
 from physlayer.experiment.robustness.grid import robustness_grid
@@ -67,15 +70,15 @@ def build_parser() -> argparse.ArgumentParser:
     """Options, named as those of the other sweeps."""
     parser = argparse.ArgumentParser(
         allow_abbrev=False,
-        prog="sweeps/robustness.py",
-        description=__doc__,
+        prog=program_name(),
+        description=__doc__.replace("python sweeps/robustness.py", program_name()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--noise", choices=KINDS, default="gaussian", help="what makes the images worse (default gaussian)")
     defaults = "; ".join(f"{name} {kind.default}" for name, kind in KINDS.items())
     add("--levels", metavar="LIST", help=f"levels beside clean, in the unit of the kind (default {defaults})")
-    add("--task", default="blood_cells", help="folder under tasks/ (default blood_cells)")
+    add("--task", default="blood_cells", help="name of a task, or path/to/file.py:NAME (default blood_cells)")
     add("--data", help="folder of the real data (default: the task's embedded data)")
     add("--width", type=int, help="width of the images in pixels (default: the task's own)")
     add("--seeds", default="3", help="number of paired seeds, or a list (default 3)")
@@ -123,16 +126,33 @@ def grid_of(args: argparse.Namespace) -> RobustnessGrid:
     out = folder_of(args)
     task, options = get_task(args.task), Options(args.data, args.fast, width=args.width)
     require_pictures(task, "robustness")
-    data, recipe = task_data(args.task, options), task.recipe(options)
+    data, recipe = task_data(task.name, options), task.recipe(options)
     recipe = recipe if args.epochs is None else replace(recipe, epochs=args.epochs)
     name = args.network or task.default_network(options)
     for note in (*(["SMOKE RUN (--fast): the numbers mean little."] if args.fast else []), *data.notes):
         print(note)
     print(f"{len(levels)} levels × {len(seeds)} seeds, {recipe.epochs} epochs, records in {out}/records")
+    sent = sendable_task(task.name)
     return robustness_grid(
-        data, lambda shape, classes: task.network(name, shape, classes), levels, recipe,
-        seeds=seeds, augment=task.augment, jobs=args.jobs, device=args.device, folder=out, progress=True,
+        data, functools.partial(network_of, sent, name), levels, recipe,
+        seeds=seeds, augment=augmentation_of(sent), jobs=args.jobs, device=args.device, folder=out, progress=True,
     )  # fmt: skip
+
+
+def network_of(sent: str | Task, name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """The network of a task, in whichever process."""
+    return get_task(sent).network(name, shape, classes)
+
+
+def augmentation_of(sent: str | Task) -> Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]:
+    """The augmentation of a task, in whichever process; records are keyed by its name."""
+
+    def augment(images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return get_task(sent).augment(images, targets, generator)
+
+    own = get_task(sent).augment
+    augment.__qualname__ = getattr(own, "__qualname__", type(own).__qualname__)
+    return augment
 
 
 def levels_of(noise: str, text: str | None) -> list[Level]:

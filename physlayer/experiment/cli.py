@@ -10,21 +10,21 @@ from physlayer.experiment.axis import EXAMPLES
 from physlayer.experiment.command import run_command
 from physlayer.experiment.spec import Sweep
 
-__all__ = ["build_parser", "main"]
+__all__ = ["build_parser", "main", "program_name"]
 
 
 def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
     """Options shared by all sweeps."""
     parser = argparse.ArgumentParser(
-        prog=f"sweeps/{sweep.name}.py",
-        description=manual,
+        prog=program_name(),
+        description=manual.replace(f"python sweeps/{sweep.name}.py", program_name()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # --lr would be --lr-physics
     )
     add = parser.add_argument
     add(f"--{sweep.parameter}", dest="values", default=sweep.default, metavar="LIST",
         help=f"values to sweep, as {EXAMPLES[sweep.scale]} (default {sweep.default})")  # fmt: skip
-    add("--task", default=sweep.task, help=f"folder under tasks/ (default {sweep.task})")
+    add("--task", default=sweep.task, help=f"name of a task, or path/to/file.py:NAME (default {sweep.task})")
     add("--data", help="folder of the real data (default: the task's embedded data)")
     add("--width", type=int, help="width of the images in pixels (default: the task's own)")
     add("--variants", default=",".join(sweep.chosen), metavar="LIST",
@@ -70,6 +70,12 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
         help="train on the images as they are, without the task's mirrors, turns, lamps and noise")  # fmt: skip
     add("--no-report", action="store_true", help="write summary.csv only, no figure and no report")
     return parser
+
+
+def program_name() -> str:
+    """How the running script was started: by its file, or by ``-m`` and its module."""
+    spec = sys.modules["__main__"].__spec__
+    return f"python {sys.argv[0]}" if spec is None else f"python -m {spec.name}"
 
 
 def main(sweep: Sweep, manual: str, arguments: list[str] | None = None) -> int:
