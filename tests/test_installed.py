@@ -1,5 +1,6 @@
 """The wheel by itself, in a folder whose own tasks and sweeps must change nothing."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("physlayer", "tasks", "sweeps")
 SETUPTOOLS = 77  # what pyproject.toml asks for
 TINY = ("--seeds", "1", "--epochs", "1", "--variants", "fixed", "--no-report")
+
+WAYS = {"mine": "mine", "filed": "work/statistics.py", "packed": "packed"}  # name of a task: what --task is given
 
 OWN_SWEEP = """
 import sys
@@ -35,26 +38,17 @@ def bare(point):
 
 GAIN = 0.5
 SWEEP = Sweep(
-    name="dim_bits", parameter="bits", axis="bits per pixel", minimum=1, maximum=8, default="1,8", task="mine",
-    variants=(Variant("fixed", "half gain", camera), Variant("none", "no layer", bare, swept=False)),
-    chosen=("fixed",),
+    name="dim", parameter="bits", axis="bits per pixel", minimum=1, maximum=8, default="1,8",
+    variants=(Variant("fixed", "half the light", camera), Variant("none", "no layer", bare, swept=False)),
+    chosen=("fixed",), task="mine",
 )
 
 if __name__ == "__main__":
     register(Mine())
-    failed = main(SWEEP, "Bits in half the light.")
-    sys.exit(failed or main(resolution.SWEEP, "", ["--task", "mine", "--factors", "1,8", *sys.argv[1:]]))
-"""
-
-BOTH = """
-import sys
-
-from physlayer.experiment import main
-from physlayer.sweeps import bit_depth, resolution
-
-for sweep in (bit_depth.SWEEP, resolution.SWEEP):
-    if failed := main(sweep, "", [f"--{sweep.parameter}", "1,8", *sys.argv[1:]]):
-        sys.exit(failed)
+    for task in sys.argv[1].split(","):
+        for sweep, values in ((SWEEP, "--bits=1,8"), (resolution.SWEEP, "--factors=1,8")):
+            if failed := main(sweep, "", ["--task", task, values, *sys.argv[2:]]):
+                sys.exit(failed)
 """
 
 
@@ -85,13 +79,35 @@ def installed(wheel, tmp_path_factory) -> Path:
     return target
 
 
-@pytest.fixture
-def elsewhere(tmp_path) -> Path:
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory) -> Path:
     """A working folder with modules that must never be imported."""
-    (tmp_path / "tasks").mkdir()
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "tasks").mkdir()
     for name in ("tasks.py", "sweeps.py", "tasks/__init__.py"):
-        (tmp_path / name).write_text(f"raise RuntimeError('{name} of the user was imported')\n")
-    return tmp_path
+        (folder / name).write_text(f"raise RuntimeError('{name} of the user was imported')\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def swept(installed, elsewhere, own_task_code, tmp_path_factory) -> Path:
+    """Where a script of the user's has sent a task of each way through two sweeps, two runs at a time.
+
+    One script for all: what takes long is that each process imports torch.
+    """
+    (elsewhere / "dim.py").write_text(own_task_code + OWN_SWEEP, encoding="utf-8")
+    (elsewhere / "work").mkdir()
+    filed = own_task_code.replace('"mine"', '"filed"')
+    (elsewhere / "work" / "statistics.py").write_text(filed, encoding="utf-8")
+    plugin = tmp_path_factory.mktemp("plugin")
+    packed = own_task_code.replace('"mine"', '"packed"')
+    (plugin / "my_fields.py").write_text(packed, encoding="utf-8")
+    information = plugin / "my_fields-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: my_fields\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[physlayer.tasks]\npacked = my_fields:TASK\n")
+    run(["dim.py", ",".join(WAYS.values()), "--jobs", "2", *TINY], elsewhere, installed, plugin)
+    return elsewhere
 
 
 def pip(command: str, *arguments: str | Path) -> None:
@@ -110,8 +126,10 @@ def run(arguments: list[str | Path], folder: Path, *paths: Path) -> str:
     return done.stdout
 
 
-def records(folder: Path, sweep: str) -> int:
-    return len(list((folder / "runs" / sweep / "records").glob("*.json")))
+def tasks_of(folder: Path, sweep: str) -> list[str]:
+    """The task of every record of a sweep."""
+    paths = (folder / "runs" / sweep / "records").glob("*.json")
+    return sorted(json.loads(path.read_text(encoding="utf-8"))["task"] for path in paths)
 
 
 def test_the_wheel_holds_all_of_the_tree_under_one_name(wheel):
@@ -132,30 +150,10 @@ def test_a_sweep_runs_from_the_wheel(installed, elsewhere):
     assert Path(where.strip()) == installed / "physlayer" / "__init__.py"
     sweep = ["-m", "physlayer.sweeps.bit_depth", "--bits", "1,8", "--fast", "--jobs", "1"]
     run([*sweep, *TINY], elsewhere, installed)
-    assert records(elsewhere, "bit_depth") == 3
+    assert tasks_of(elsewhere, "bit_depth") == ["blood_cells"] * 3
 
 
-def test_a_task_of_a_file_goes_through_sweeps(installed, elsewhere, own_task_code):
-    (elsewhere / "work").mkdir()
-    (elsewhere / "work" / "statistics.py").write_text(own_task_code, encoding="utf-8")
-    (elsewhere / "both.py").write_text(BOTH)
-    run(["both.py", "--task", "work/statistics.py", "--jobs", "2", *TINY], elsewhere, installed)
-    assert records(elsewhere, "bit_depth") == records(elsewhere, "resolution") == 3
-
-
-def test_a_registered_task_goes_through_a_sweep_of_ones_own_and_another(installed, elsewhere, own_task_code):
-    (elsewhere / "dim.py").write_text(own_task_code + OWN_SWEEP, encoding="utf-8")
-    run(["dim.py", "--jobs", "2", *TINY], elsewhere, installed)
-    assert records(elsewhere, "dim_bits") == records(elsewhere, "resolution") == 3
-
-
-def test_a_task_of_another_package_goes_through_sweeps(installed, elsewhere, own_task_code, tmp_path_factory):
-    plugin = tmp_path_factory.mktemp("plugin")
-    (plugin / "fields.py").write_text(own_task_code, encoding="utf-8")
-    information = plugin / "fields-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: fields\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[physlayer.tasks]\nmine = fields:TASK\n")
-    (elsewhere / "both.py").write_text(BOTH)
-    run(["both.py", "--task", "mine", "--jobs", "1", *TINY], elsewhere, installed, plugin)
-    assert records(elsewhere, "bit_depth") == records(elsewhere, "resolution") == 3
+@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("sweep", ["dim", "resolution"])
+def test_a_task_of_ones_own_goes_through_a_sweep(sweep, name, swept):
+    assert tasks_of(swept, sweep).count(name) == 3  # no layer, and two values
