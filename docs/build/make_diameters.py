@@ -21,7 +21,8 @@ from physlayer.tasks.base import Options
 from tables import DOCS, load, provenance_lines, table
 
 from physlayer.experiment.plot_style import bare, image_bytes, panels
-from physlayer.experiment.report.context import data_of, rebuild_model, scale_of
+from physlayer.experiment.report.explanations import scale_of
+from physlayer.experiment.report.rebuild import data_of, rebuild_model
 from physlayer.saliency.maps import randomisation_check, rank_correlation, saliency
 
 METHODS = {"guided_backpropagation": "guided backpropagation", "grad_cam": "Grad-CAM", "gradient": "gradient"}

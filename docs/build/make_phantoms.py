@@ -25,7 +25,7 @@ from physlayer.data.image_set import ImageSet
 from physlayer.experiment import Sweep
 from physlayer.experiment.plot_curves import draw_curves
 from physlayer.experiment.plot_style import bare, image_bytes, panels
-from physlayer.experiment.report.figures import shown
+from physlayer.experiment.report.formats import on_screen
 from physlayer.experiment.scores import ScoreTable, score_table
 from physlayer.experiment.summary import summary_rows
 
@@ -65,7 +65,7 @@ def thumbnails(images: ImageSet) -> list[np.ndarray]:
     height, width = scenes.shape[2:]
     if width > PIXELS:
         scenes = torch.nn.functional.interpolate(scenes, (round(PIXELS * height / width), PIXELS), mode="area")
-    return [shown(scene, light) for scene in scenes]
+    return [on_screen(scene, light) for scene in scenes]
 
 
 def draw_images(data: Path, tasks: list[str]) -> None:

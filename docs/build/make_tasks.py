@@ -30,7 +30,7 @@ from physlayer.tasks.digits.numpy_forward import numpy_forward
 from tables import DOCS, interval, load, provenance_lines, table
 
 from physlayer.experiment.record import Record
-from physlayer.experiment.report.context import data_of, rebuild_model
+from physlayer.experiment.report.rebuild import data_of, rebuild_model
 from physlayer.experiment.scores import score_table
 
 # Folder of the runs: what stands in the table, coursework, aim.
