@@ -11,7 +11,7 @@ from physlayer.experiment.axis import EXAMPLES
 from physlayer.experiment.command import run_command
 from physlayer.experiment.spec import Sweep
 
-__all__ = ["build_parser", "main"]
+__all__ = ["build_parser", "main", "program_name"]
 
 
 def build_parser(sweep: Sweep, manual: str, own: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:

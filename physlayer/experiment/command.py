@@ -13,7 +13,7 @@ from typing import Any
 from physlayer.data.image_set import TaskData
 from physlayer.experiment.arguments import check_counts, chosen_variants, folder_name, parse_seeds
 from physlayer.experiment.outputs import write_outputs
-from physlayer.experiment.preflight import require_answers, require_cameras, require_judgement, require_task
+from physlayer.experiment.preflight import require_answers, require_cameras, require_judgement, require_scenes
 from physlayer.experiment.problem_info import problem_description
 from physlayer.experiment.record import TestSet
 from physlayer.experiment.records import read_record, read_records, record_path, writable_folder, write_test_set
@@ -21,8 +21,7 @@ from physlayer.experiment.run import Run, make_runs
 from physlayer.experiment.runner import task_data
 from physlayer.experiment.scheduler import execute
 from physlayer.experiment.spec import Sweep, Variant
-from physlayer.tasks import base as tasks
-from physlayer.tasks.base import Options, Task
+from physlayer.tasks.base import Options, Task, get_task, sendable_task
 from physlayer.training.recipe import Recipe
 
 __all__ = ["run_command"]
@@ -42,8 +41,8 @@ def run_command(sweep: Sweep, args: argparse.Namespace) -> int:
     chosen = chosen_variants(sweep, args.variants, retrain=args.retrain)
     check_counts(args)
     out = writable_folder(args.out or Path("runs") / sweep.name)
-    task = tasks.get_task(args.task)
-    require_task(sweep, task)
+    task = get_task(args.task)
+    require_scenes(sweep, task)
     options = Options(
         data=args.data, fast=args.fast, groups=args.groups, skip_unreadable=args.skip_unreadable,
         drop_straddling=args.drop_straddling, width=args.width, development=args.development,
@@ -63,8 +62,7 @@ def run_command(sweep: Sweep, args: argparse.Namespace) -> int:
         f"{sweep.name}: {len(values)} values × {len(chosen)} arms × {len(seeds)} seeds, {len(runs)} runs of "
         f"{recipe['epochs']} epochs, {args.jobs} at a time, records in {out}/records"
     )
-    settings = {"task": tasks.sendable_task(task.name), "options": options}
-    settings |= {"device": args.device, "log_dir": args.log_dir}
+    settings = {"task": sendable_task(task.name), "options": options, "device": args.device, "log_dir": args.log_dir}
     return compute(sweep, chosen, runs, out, settings, jobs=args.jobs, report=not args.no_report)
 
 

@@ -14,10 +14,10 @@ from physlayer.experiment.run import Run
 from physlayer.experiment.spec import Sweep, Variant
 from physlayer.tasks.base import Task, require_pictures
 
-__all__ = ["require_answers", "require_cameras", "require_judgement", "require_task"]
+__all__ = ["require_answers", "require_cameras", "require_judgement", "require_scenes"]
 
 
-def require_task(sweep: Sweep, task: Task) -> None:
+def require_scenes(sweep: Sweep, task: Task) -> None:
     """Refuse a task whose scenes the sweep's cameras do not understand.
 
     Raises:

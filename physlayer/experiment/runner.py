@@ -33,8 +33,7 @@ from physlayer.experiment.records import camera_export, write_record
 from physlayer.experiment.run import Run
 from physlayer.experiment.spec import Point, Sweep, Variant
 from physlayer.problems.base import Problem
-from physlayer.tasks import base as tasks
-from physlayer.tasks.base import Options
+from physlayer.tasks.base import Options, get_task
 from physlayer.training.loop import FitResult, TrainingError, fit
 from physlayer.training.prediction import DRAWS, predict_exposures
 from physlayer.training.recipe import Recipe
@@ -51,7 +50,7 @@ Train = Callable[..., tuple[nn.Sequential, FitResult]]
 @functools.lru_cache(maxsize=2)
 def task_data(task: str, options: Options) -> TaskData:
     """Data of a task, by its name, loaded once per process."""
-    data: TaskData = tasks.get_task(task).load(options)
+    data: TaskData = get_task(task).load(options)
     return data.development() if options.development else data
 
 
@@ -78,7 +77,7 @@ def run_one(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict[
 
 def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict[str, Any]) -> Record:
     started = time.perf_counter()
-    task, recipe = tasks.get_task(settings["task"]), Recipe(**run.recipe)  # from now on known by its name, too
+    task, recipe = get_task(settings["task"]), Recipe(**run.recipe)  # from now on known by its name, too
     data = task_data(run.task, settings["options"])
     splits, point = data.split(run.seed), point_of(run, data)
 
@@ -154,7 +153,7 @@ def _handed_on(sweep: Sweep, variant: Variant, run: Run, out: Path, data: TaskDa
     """The trained model of the run that ``variant.model_from`` names, with the camera of this run before it."""
     name, value = variant.model_from or (variant.name, run.value)
     trainer = replace(run, variant=name, value=value, source=None)
-    trained = assemble(tasks.get_task(run.task), trainer, sweep.variant(name).camera(point_of(trainer, data)), data)
+    trained = assemble(get_task(run.task), trainer, sweep.variant(name).camera(point_of(trainer, data)), data)
     trained.load_state_dict(torch.load(out / "models" / f"{run.source}.pt", weights_only=True, map_location="cpu"))
     point = point_of(run, data)
     layers = carry_learned(list(camera_of(trained)), variant.camera(point), f"{run.parameter} {run.value:g}")

@@ -8,7 +8,7 @@ import pytest
 from physlayer.tasks import Options, base, get_task, register, task_names
 from physlayer.tasks.base import sendable_task
 
-from physlayer.experiment import runner
+from physlayer.experiment import scheduler
 from physlayer.experiment.cli import main
 
 
@@ -166,4 +166,4 @@ def test_a_task_that_cannot_be_sent_to_another_process_is_told(mine, tmp_path):
     register(mine)
     settings = {"task": sendable_task("mine")}
     with pytest.raises(ValueError, match=r"sent to other processes, but got .*cannot pickle .*lock.*--jobs 1"):
-        list(runner._parallel(None, [(None, None)] * 2, tmp_path, settings, 2))
+        list(scheduler._parallel(None, [(None, None)] * 2, tmp_path, settings, 2))
