@@ -35,7 +35,7 @@ from physlayer.restoration.local_convolution import LocallyConnected2d
 from physlayer.sampling.fourier import FourierSampling
 from physlayer.sampling.projection import ProjectionSampling
 from physlayer.sampling.sensor_placement import SensorPlacement
-from physlayer.sampling.subset_layer import ChoosingLayer
+from physlayer.sampling.subset_layer import SubsetLayer
 from physlayer.sensor.electrons import SENSORS, Sensor, fitted_gain
 from physlayer.sensor.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
 from physlayer.sensor.quanta import QuantaSensor, bit_density, exposure_estimate
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from physlayer.training import Recipe, fit, predict
 
 __version__ = "0.1.0"
+
+ChoosingLayer = SubsetLayer  # the name that it had first
 
 __all__ = [
     "LAYERS",
@@ -103,6 +105,7 @@ __all__ = [
     "SpeckleNoise",
     "SpectralFilters",
     "StainOpticalDensity",
+    "SubsetLayer",
     "Sweep",
     "TaskData",
     "TransducerArray",

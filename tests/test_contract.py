@@ -137,15 +137,15 @@ BROKEN = [
     (c.check_bad_input_is_refused, LayerCase("no checks", ReadsAnything)),
     (
         c.check_levels,
-        LayerCase("analogue leak", lambda: LeaksInEval(2, gain=nn.Parameter(torch.tensor(1.0))), levels=4),
+        LayerCase("analogue leak", lambda: LeaksInEval(2, gain=nn.Parameter(torch.tensor(1.0))), n_levels=4),
     ),
     (
         c.check_budget,
         LayerCase(
             "broken budget",
             lambda: Overspends(learned_bits(), mean_bits=1.0),
-            levels=256,
-            budget=lambda layer: (layer.mean_bits_per_sample(), layer.mean_bits),
+            n_levels=256,
+            total=lambda layer: (layer.mean_bits_per_sample(), layer.mean_bits),
         ),
     ),
 ]

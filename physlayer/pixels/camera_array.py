@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import plain_number
+from physlayer.core.validation import one_of, plain_number
 from physlayer.pixels.area_sampling import collect_area
-from physlayer.pixels.binning import check_reading, pixel_edges, pixels_along
+from physlayer.pixels.binning import READINGS, pixel_edges, pixels_along
 
 __all__ = ["CameraArray", "lattice_shifts"]
 
@@ -73,7 +73,7 @@ class CameraArray(PhysicalLayer):
         reading: str = "mean",
     ):
         super().__init__()
-        self.reading = check_reading(reading)
+        self.reading = one_of("reading", reading, READINGS)
         if not isinstance(shifts, Tensor) or shifts.ndim != 2 or shifts.shape[1] != 2:
             raise ValueError("Expected shifts to be (n, 2), rows and columns for each camera; use lattice_shifts(n).")
         self.factor = plain_number("factor", factor, 1, 1e4)

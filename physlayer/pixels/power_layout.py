@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import plain_number
-from physlayer.pixels.binning import check_reading
+from physlayer.core.validation import one_of, plain_number
+from physlayer.pixels.binning import READINGS
 from physlayer.pixels.power_diagram import cell_areas, cell_shares, collect_cells, power_distance, spread_cells
 from physlayer.pixels.sites import reseed_sites
 
@@ -83,7 +83,7 @@ class PowerLayout(PhysicalLayer):
             weights = torch.zeros_like(sites[:, 0].detach())
         if not isinstance(weights, Tensor) or tuple(weights.shape) != (len(sites),):
             raise ValueError(f"Expected weights to be ({len(sites)},), one number per site; use torch.zeros(n).")
-        self.hardness, self.reading = hardness, check_reading(reading)
+        self.hardness, self.reading = hardness, one_of("reading", reading, READINGS)
         self.register_physical("sites", sites, unit="share of the sensor's side", low=0.0, high=1.0)
         self.register_physical("weights", weights, unit="mean pixel area")
 

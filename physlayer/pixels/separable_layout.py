@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.validation import one_of
 from physlayer.pixels.area_sampling import collect, collect_area
-from physlayer.pixels.binning import check_reading
+from physlayer.pixels.binning import READINGS
 
 __all__ = ["PixelLayout", "layout_edges"]
 
@@ -64,7 +65,7 @@ class PixelLayout(PhysicalLayer):
         for name, value in (("rows", rows), ("columns", columns)):
             if not isinstance(value, Tensor) or value.ndim != 1:
                 raise ValueError(f"Expected {name} to be (n,), one number per pixel; use torch.zeros(n).")
-        self.reading = check_reading(reading)
+        self.reading = one_of("reading", reading, READINGS)
         self.register_physical("rows", rows, unit="share of the height")
         self.register_physical("columns", columns, unit="share of the width")
 

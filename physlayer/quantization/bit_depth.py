@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from physlayer.core.validation import check_bits
+from physlayer.core.validation import check_bits, one_of
 from physlayer.quantization.converter import Converter
 from physlayer.quantization.quantizers import Grid, midrise, midtread
 
@@ -89,9 +89,7 @@ class BitDepth(Converter):
     ):
         super().__init__(gain, offset, size, leak)
         self.bits = check_bits(bits)
-        if convention not in CONVENTIONS:
-            raise ValueError(f"Expected convention to be one of {sorted(CONVENTIONS)}, but got {convention!r}.")
-        self.convention = convention
+        self.convention = one_of("convention", convention, CONVENTIONS)
 
     def grid(self, x_shape: tuple[int, ...]) -> Grid:
         return CONVENTIONS[self.convention](self.bits)

@@ -70,7 +70,7 @@ class SoftStaircase(PhysicalLayer):
 
     Args:
         bits: 1…16.
-        gain: :math:`\alpha` in codes per full scale; ``None`` for a learned one that starts at K.
+        gain_codes: :math:`\alpha`, codes per full scale; ``None`` for a learned one that starts at K.
         sharpness: :math:`\psi` per code; 10 in the projects.
 
     Shape:
@@ -82,19 +82,21 @@ class SoftStaircase(PhysicalLayer):
         tensor([0.0000, 0.3333, 1.0000], grad_fn=<ViewBackward0>)
     """
 
-    def __init__(self, bits: int, gain: float | Tensor | nn.Parameter | None = None, *, sharpness: float = 10.0):
+    def __init__(self, bits: int, gain_codes: float | Tensor | nn.Parameter | None = None, *, sharpness: float = 10.0):
         super().__init__()
         self.bits = check_bits(bits)
         self.top_code = 2**self.bits - 1
         self.sharpness = plain_number("sharpness", sharpness, 0.01, 1e6)
-        gain = nn.Parameter(torch.tensor(float(self.top_code))) if gain is None else gain
-        if isinstance(gain, Tensor) and gain.numel() != 1:
-            raise ValueError(f"Expected gain to be one number, but got shape {tuple(gain.shape)}; BitDepth has maps.")
-        self.register_physical("gain", gain, unit="code per full scale", low=0.0)
+        gain_codes = nn.Parameter(torch.tensor(float(self.top_code))) if gain_codes is None else gain_codes
+        if isinstance(gain_codes, Tensor) and gain_codes.numel() != 1:
+            raise ValueError(
+                f"Expected gain_codes to be one number, but got shape {tuple(gain_codes.shape)}; BitDepth has maps."
+            )
+        self.register_physical("gain_codes", gain_codes, unit="codes per full scale", low=0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        u = self.gain * x
+        u = self.gain_codes * x
         if self.training:
             return soft_staircase(u, self.top_code, self.sharpness) / self.top_code
         inside = u.clamp(0, self.top_code)
@@ -105,7 +107,7 @@ class SoftStaircase(PhysicalLayer):
         """Integer codes, int64, 0 … 2^bits − 1."""
         check_images(x, full=True)
         with torch.no_grad():
-            code = torch.floor((self.gain * x).clamp(0, self.top_code) + 0.5)
+            code = torch.floor((self.gain_codes * x).clamp(0, self.top_code) + 0.5)
             return code.clamp(max=self.top_code).to(torch.int64)
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.core.validation import plain_number
-from physlayer.sampling.subset_layer import ChoosingLayer
+from physlayer.core.validation import one_of, plain_number
+from physlayer.sampling.subset_layer import SubsetLayer
 
 __all__ = ["ProjectionSampling", "backproject", "project", "ram_lak"]
 
@@ -97,7 +97,7 @@ def ram_lak(length: int) -> Tensor:
     return torch.fft.rfft(kernel).real
 
 
-class ProjectionSampling(ChoosingLayer):
+class ProjectionSampling(SubsetLayer):
     r"""Parallel-beam scanner with chosen, weighted views and filtered back-projection.
 
     .. math::
@@ -147,8 +147,6 @@ class ProjectionSampling(ChoosingLayer):
     ):
         super().__init__()
         self.views = plain_number("views", views, 1, 100_000, whole=True)
-        if output not in OUTPUTS:
-            raise ValueError(f"Expected output to be one of {OUTPUTS}, but got {output!r}.")
         if (logits is None) != (keep is None):
             raise ValueError("Expected logits and keep together, but got only one of them.")
         for name, value in (("weights", weights), ("logits", logits)):
@@ -156,7 +154,7 @@ class ProjectionSampling(ChoosingLayer):
                 raise ValueError(f"Expected {name} to be ({self.views},), but got {tuple(value.shape)}.")
         if isinstance(filter_gain, Tensor) and filter_gain.ndim > 1:
             raise ValueError(f"Expected filter_gain to be (n,), but got {tuple(filter_gain.shape)}.")
-        self.output, self.keep = output, self.views
+        self.output, self.keep = one_of("output", output, OUTPUTS), self.views
         self.register_physical("weights", weights, unit="1", low=0.0, logarithmic=True)
         self.register_physical("filter_gain", filter_gain, unit="1", low=0.0, logarithmic=True)
         if logits is not None:

@@ -6,12 +6,12 @@ import math
 
 from torch import Tensor, nn
 
-from physlayer.sampling.subset_layer import ChoosingLayer
+from physlayer.sampling.subset_layer import SubsetLayer
 
 __all__ = ["SensorPlacement"]
 
 
-class SensorPlacement(ChoosingLayer):
+class SensorPlacement(SubsetLayer):
     r"""Read ``keep`` of the pixels and nothing of the others.
 
     .. math::

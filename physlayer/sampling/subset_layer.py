@@ -10,10 +10,10 @@ from physlayer.core.randomness import Noise
 from physlayer.core.subset import choose
 from physlayer.core.validation import plain_number
 
-__all__ = ["ChoosingLayer"]
+__all__ = ["SubsetLayer"]
 
 
-class ChoosingLayer(PhysicalLayer):
+class SubsetLayer(PhysicalLayer):
     r"""A layer that takes exactly ``keep`` of the places that its ``logits`` have.
 
     .. math::
@@ -25,7 +25,7 @@ class ChoosingLayer(PhysicalLayer):
     :func:`physlayer.core.subset.choose`.
 
     Example:
-        >>> class Shutters(ChoosingLayer):
+        >>> class Shutters(SubsetLayer):
         ...     def __init__(self, logits, keep):
         ...         super().__init__()
         ...         self.register_choice(logits, keep)

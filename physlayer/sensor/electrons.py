@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.photons import photon_counts, saturate, warn_if_saturated
 from physlayer.core.randomness import Noise
-from physlayer.core.validation import Accepts, check_bits, check_images, plain_number
+from physlayer.core.validation import Accepts, check_bits, check_images, one_of, plain_number
 from physlayer.quantization.quantizers import codes_of, midtread, quantize
 
 __all__ = ["SENSORS", "Sensor", "fitted_gain", "photons_at_full_well"]
@@ -54,8 +54,7 @@ def fitted_gain(
         >>> 0.7 < float(camera.eval()(torch.ones(1, 1, 50, 50)).mean()) < 0.85  # white is below the last code
         True
     """
-    if kind not in SENSORS:
-        raise ValueError(f"Expected kind to be one of {', '.join(SENSORS)}, but got {kind!r}.")
+    one_of("kind", kind, SENSORS)
     photons = plain_number("exposure_photons", exposure_photons, 1e-6, 1e12)
     headroom = plain_number("headroom", headroom, 1e-3, 1e3)
     read = SENSORS[kind]["read_noise_electrons"]
@@ -143,7 +142,7 @@ class Sensor(PhysicalLayer):
         self.bits = None if bits is None else check_bits(bits)
         self.leak = plain_number("leak", leak, 1e-6, 1.0)
         self.exposure_seconds = plain_number("exposure_seconds", exposure_seconds, 0.0, 1e6)
-        self.noise = Noise(int(plain_number("noise_seed", noise_seed, 0, 2**62, whole=True)))
+        self.noise = Noise(plain_number("noise_seed", noise_seed, 0, 2**62, whole=True))
         register = self.register_physical
         positive = functools.partial(self.register_physical, low=0.0, logarithmic=True)
         for name, value in (

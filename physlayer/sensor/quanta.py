@@ -116,7 +116,7 @@ class QuantaSensor(PhysicalLayer):
         super().__init__()
         self.frames = plain_number("frames", frames, 1, 65_535, whole=True)
         self.leak = plain_number("leak", leak, 1e-6, 1.0)
-        self.noise = Noise(int(plain_number("noise_seed", noise_seed, 0, 2**62, whole=True)))
+        self.noise = Noise(plain_number("noise_seed", noise_seed, 0, 2**62, whole=True))
         register = self.register_physical
         register("exposure_photons", exposure_photons, unit="photons per pixel and frame", low=0.0, logarithmic=True)
         register("quantum_efficiency", quantum_efficiency, unit="electrons per photon", low=0.0, high=1.0)

@@ -124,7 +124,7 @@ def check_eval_is_deterministic(case: LayerCase) -> None:
     _require(torch.equal(layer(x), layer(x)), case, "eval() gives two readings for one scene")
     together, alone = layer(x)[:1], layer(x[:1])
     # sums may be taken in another order, codes may not
-    same = torch.allclose(together, alone, atol=1e-5) if case.levels is None else torch.equal(together, alone)
+    same = torch.allclose(together, alone, atol=1e-5) if case.n_levels is None else torch.equal(together, alone)
     _require(same, case, "eval() reads an image differently beside others")
 
 
@@ -153,7 +153,7 @@ def check_hard_is_eval(case: LayerCase) -> None:
 
 def check_levels(case: LayerCase) -> None:
     """At b bits no pixel ever shows more than 2^b values, and a code says all that the reading says."""
-    if case.levels is None:
+    if case.n_levels is None:
         return
     layer = case.build().eval()
     ramp = torch.linspace(max(-0.2, layer.accepts.low), 1.2, 801).view(-1, 1, 1, 1).expand(-1, *case.shape)
@@ -162,15 +162,15 @@ def check_levels(case: LayerCase) -> None:
     _require(codes.dtype == torch.int64, case, f"codes() gives {codes.dtype}, not int64")
     for name, values in (("reading", reading), ("codes()", codes)):
         changes = (values.sort(0).values.diff(dim=0) != 0).sum(0) + 1
-        _require(int(changes.max()) <= case.levels, case, f"{name} shows {int(changes.max())} values at one pixel")
-    _require(int(codes.min()) >= 0 and int(codes.max()) < case.levels, case, "a code is outside 0 … levels − 1")
+        _require(int(changes.max()) <= case.n_levels, case, f"{name} shows {int(changes.max())} values at one pixel")
+    _require(int(codes.min()) >= 0 and int(codes.max()) < case.n_levels, case, "a code is outside 0 … levels − 1")
     rising = layer.noisy or bool((reading.diff(dim=0) >= 0).all())
     _require(rising, case, "more light gives a lower reading")
 
 
 def check_budget(case: LayerCase) -> None:
     """A hard total holds in both modes, also after the demands were driven far."""
-    if case.budget is None:
+    if case.total is None:
         return
     for push in (0.0, 3.0, -3.0):
         layer = case.build()
@@ -178,7 +178,7 @@ def check_budget(case: LayerCase) -> None:
             for name in layer.learned():
                 layer.free_parameter(name).add_(push * torch.rand_like(layer.free_parameter(name)))
         for mode in (True, False):
-            spent, allowed = case.budget(layer.train(mode))
+            spent, allowed = case.total(layer.train(mode))
             _require(spent <= allowed + 1e-9, case, f"the budget is broken: {spent:g} spent, {allowed:g} allowed")
 
 
@@ -192,7 +192,7 @@ def check_export_and_cost(case: LayerCase) -> None:
         _require(torch.allclose(value, layer.physical()[name].to(value)), case, f"export() changes {name}")
     cost = layer.cost(case.shape)
     _require(0 < cost["n_samples"] <= math.prod(layer.output_shape(case.shape)), case, "cost() miscounts samples")
-    _require(case.levels is None or cost.get("bits_per_image", 0) > 0, case, "cost() lacks bits_per_image")
+    _require(case.n_levels is None or cost.get("bits_per_image", 0) > 0, case, "cost() lacks bits_per_image")
 
 
 def check_repr_shows_units(case: LayerCase) -> None:

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from physlayer.core.validation import one_of
+
 __all__ = [
     "RECEIVES", "apodisation_window", "array_factor", "axial_pulse", "element_positions", "grating_lobes",
     "lateral_spread", "pulse_deviation", "signal_to_noise_efficiency",
@@ -35,9 +37,7 @@ def apodisation_window(name: str, elements: int) -> Tensor:
         >>> apodisation_window("triangle", 4)
         tensor([0.2500, 0.7500, 0.7500, 0.2500])
     """
-    if name not in WINDOWS:
-        raise ValueError(f"Expected window to be one of {', '.join(WINDOWS)}, but got {name!r}.")
-    return WINDOWS[name]((2 * torch.arange(elements) + 1) / elements - 1)
+    return WINDOWS[one_of("window", name, WINDOWS)]((2 * torch.arange(elements) + 1) / elements - 1)
 
 
 def signal_to_noise_efficiency(weights: Tensor) -> Tensor:
@@ -155,8 +155,7 @@ def lateral_spread(
         >>> lateral_spread(torch.ones(10), depth, offset, **kinds).abs().round(decimals=3)
         tensor([[1., 0.]])
     """
-    if receive not in RECEIVES:
-        raise ValueError(f"Expected receive to be one of {', '.join(RECEIVES)}, but got {receive!r}.")
+    one_of("receive", receive, RECEIVES)
     depth = depth_mm[:, None]
     sine = offset_mm / torch.hypot(offset_mm.expand(len(depth), -1), depth)
     beam = {"pitch_mm": pitch_mm, "wavelength_mm": wavelength_mm}

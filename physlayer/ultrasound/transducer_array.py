@@ -11,19 +11,19 @@ from torch.nn import functional as F
 from physlayer.core.fft import fast_length
 from physlayer.core.field import PARTS, field_of, intensity, parts_of
 from physlayer.core.randomness import Noise
-from physlayer.core.validation import Accepts, plain_number
-from physlayer.sampling.subset_layer import ChoosingLayer
+from physlayer.core.validation import Accepts, one_of, plain_number
+from physlayer.sampling.subset_layer import SubsetLayer
 from physlayer.ultrasound.beam import RECEIVES, axial_pulse, lateral_spread, pulse_deviation
 
 __all__ = ["TransducerArray"]
 
-SCENES, OUTPUTS = ("field", "parts", "polar"), ("field", "parts")
+INPUTS, OUTPUTS = ("field", "parts", "polar"), ("field", "parts")
 PULSE_REACH = 4.0  # standard deviations of the pulse that the kernel holds
 NEAR = 2  # pixels to either side of a scan line over which a narrow beam is averaged
 PHASE_FLOOR = 1e-3  # of the mean power of a pixel: where the beam in its middle is weaker, it is left so
 
 
-class TransducerArray(ChoosingLayer):
+class TransducerArray(SubsetLayer):
     r"""An ultrasound array of N elements: the field of the scatterers becomes the field of the scan lines.
 
     .. math::
@@ -54,7 +54,7 @@ class TransducerArray(ChoosingLayer):
         noise_rms: :math:`\sigma`, of the open array, full scale; learned by its logarithm.
         oversample: places in each of the pixels next to a scan line at which the beam is taken; 1 is right for beams of
             two pixels and more.
-        scene: ``"field"``, complex; ``"parts"``, its real parts and behind them its imaginary parts as twice the
+        input: ``"field"``, complex; ``"parts"``, its real parts and behind them its imaginary parts as twice the
             channels; ``"polar"``, magnitudes and behind them phases in waves, 0…1. output: ``"field"`` or ``"parts"``.
         temperature, gumbel, noise_seed: as in :class:`physlayer.SensorPlacement`.
 
@@ -94,7 +94,7 @@ class TransducerArray(ChoosingLayer):
         sound_mm_per_us: float = 1.54,
         noise_rms: float | Tensor | nn.Parameter = 0.0,
         oversample: int = 1,
-        scene: str = "field",
+        input: str = "field",
         output: str = "field",
         temperature: float = 2.0,
         gumbel: bool = True,
@@ -102,10 +102,6 @@ class TransducerArray(ChoosingLayer):
     ):
         super().__init__()
         self.elements = plain_number("elements", elements, 1, 10_000, whole=True)
-        named = {"scene": (scene, SCENES), "output": (output, OUTPUTS), "receive": (receive, RECEIVES)}
-        for name, (value, known) in named.items():
-            if value not in known:
-                raise ValueError(f"Expected {name} to be one of {', '.join(known)}, but got {value!r}.")
         for name, value in (("weights", weights), ("logits", logits)):
             if isinstance(value, Tensor) and tuple(value.shape) not in (
                 (self.elements,),
@@ -114,7 +110,8 @@ class TransducerArray(ChoosingLayer):
                 raise ValueError(f"Expected {name} to be ({self.elements},), but got {tuple(value.shape)}.")
         if (logits is None) != (keep is None):
             raise ValueError("Expected logits and keep together, but got only one of them.")
-        self.scene, self.output, self.receive, self.signed = scene, output, receive, bool(signed)
+        self.input, self.output = one_of("input", input, INPUTS), one_of("output", output, OUTPUTS)
+        self.receive, self.signed = one_of("receive", receive, RECEIVES), bool(signed)
         sizes = pixel_mm if isinstance(pixel_mm, tuple | list) else (pixel_mm, pixel_mm)
         if len(sizes) != 2:
             raise ValueError(f"Expected pixel_mm to be one number or (rows, columns), but got {pixel_mm}.")
@@ -125,7 +122,7 @@ class TransducerArray(ChoosingLayer):
         self.cycles = plain_number("cycles", cycles, 0, 1000)
         self.element_width_mm = plain_number("element_width_mm", element_width_mm, 0, 100)
         self.sound_mm_per_us = plain_number("sound_mm_per_us", sound_mm_per_us, 0.1, 10)
-        self.accepts = {"field": Accepts(complex=True), "parts": PARTS, "polar": Accepts(low=0.0)}[scene]
+        self.accepts = {"field": Accepts(complex=True), "parts": PARTS, "polar": Accepts(low=0.0)}[input]
         for name, value, unit in (("focus_mm", focus_mm, "mm"), ("frequency_mhz", frequency_mhz, "MHz")):
             if isinstance(value, Tensor) and value.numel() != 1:
                 raise ValueError(f"Expected {name} to be one number, but got shape {tuple(value.shape)}.")
@@ -180,7 +177,7 @@ class TransducerArray(ChoosingLayer):
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         with torch.autocast(x.device.type, enabled=False):
-            field = x if self.scene == "field" else field_of(x, self.scene)
+            field = x if self.input == "field" else field_of(x, self.input)
             drive = self.drive(x).to(field.real.dtype)
             field = _scanned(field, self.point_spread(drive, tuple(field.shape[2:])))
             pulse = self.frequency_mhz.to(drive), self.cycles, self.pixel_mm[0], self.pulse_rows, self.sound_mm_per_us
@@ -192,7 +189,7 @@ class TransducerArray(ChoosingLayer):
             return field if self.output == "field" else parts_of(field)
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        fields = shape[0] if self.scene == "field" else shape[0] // 2
+        fields = shape[0] if self.input == "field" else shape[0] // 2
         return (fields if self.output == "field" else 2 * fields), *shape[1:]
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
@@ -202,7 +199,7 @@ class TransducerArray(ChoosingLayer):
     def settings(self) -> dict:
         choice = super().settings() if "logits" in self.quantities else {}
         names = ("elements", "pitch_mm", "depth_mm", "cycles", "receive", "element_width_mm", "sound_mm_per_us")
-        own = {name: getattr(self, name) for name in (*names, "oversample", "signed", "scene", "output")}
+        own = {name: getattr(self, name) for name in (*names, "oversample", "signed", "input", "output")}
         return choice | own | {"pixel_mm": list(self.pixel_mm)}
 
 

@@ -364,7 +364,7 @@ def test_card_15_memory_does_not_grow_with_the_number_of_codes():
 
 def test_card_15_soft_reading_leaks_and_hard_reading_does_not():
     x = torch.linspace(0.34, 0.66, 200).view(1, 1, 1, 200)
-    layer = SoftStaircase(2, gain=3.0)
+    layer = SoftStaircase(2, gain_codes=3.0)
     assert len(layer.train()(x).unique()) > 100
     assert len(layer.eval()(x).unique()) == 2
 

@@ -109,7 +109,7 @@ def deployed(trained: Sequence[nn.Module], level: Level) -> list[nn.Module]:
         >>> level = Level(camera=lambda: [GaussianNoise(0.2), nn.Conv2d(1, 1, 3, padding=1)])
         >>> camera = deployed([GaussianNoise(0.1), denoiser], level)
         >>> camera[0], bool((camera[1].weight == denoiser.weight).all())
-        (GaussianNoise(noise_seed=0, standard_deviation=0.2 full scale (fixed)), True)
+        (GaussianNoise(noise_seed=0, noise_rms=0.2 full scale (fixed)), True)
     """
     layers = level.camera()
     ours, theirs = ([state for module in camera if (state := _carried(module))] for camera in (trained, layers))
