@@ -36,8 +36,9 @@ from physlayer.sampling.fourier import FourierSampling
 from physlayer.sampling.projection import ProjectionSampling
 from physlayer.sampling.sensor_placement import SensorPlacement
 from physlayer.sampling.subset_layer import SubsetLayer
-from physlayer.sensor.electrons import SENSORS, Sensor, fitted_gain
+from physlayer.sensor.electrons import Sensor
 from physlayer.sensor.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
+from physlayer.sensor.presets import SENSORS, fitted_gain, industrial_sensor
 from physlayer.sensor.quanta import QuantaSensor, bit_density, exposure_estimate
 from physlayer.ultrasound.channel_selection import ChannelSelection
 from physlayer.ultrasound.envelope import Envelope, LogCompression
@@ -126,6 +127,7 @@ __all__ = [
     "fitted_gain",
     "grid_sites",
     "group_split",
+    "industrial_sensor",
     "lattice_shifts",
     "local_least_squares",
     "local_lmmse",

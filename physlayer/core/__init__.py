@@ -11,7 +11,16 @@ from physlayer.core.parametrizations import Interval, Logarithmic, Magnitude
 from physlayer.core.photons import SaturatingSensor, photon_counts, saturate, warn_if_saturated
 from physlayer.core.randomness import Noise, noise_draw, seed_noise
 from physlayer.core.subset import choose, inclusion
-from physlayer.core.validation import IMAGES, Accepts, check_bits, check_images, one_of, plain_number
+from physlayer.core.validation import (
+    IMAGES,
+    Accepts,
+    above_zero,
+    check_bits,
+    check_images,
+    one_number,
+    one_of,
+    plain_number,
+)
 
 __all__ = [
     "IMAGES",
@@ -26,6 +35,7 @@ __all__ = [
     "PhysicalLayer",
     "Quantity",
     "SaturatingSensor",
+    "above_zero",
     "allocate",
     "allocate_through",
     "audit_gradients",
@@ -40,6 +50,7 @@ __all__ = [
     "inclusion",
     "intensity",
     "noise_draw",
+    "one_number",
     "one_of",
     "parameter_groups",
     "parts_of",

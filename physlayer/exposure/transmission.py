@@ -1,4 +1,4 @@
-"""What stands before the sensor and only takes light away, or gives it more: masks, exposure, gamma."""
+"""Masks on the sensor, longer or shorter exposure, and the gamma of a display chain."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class TransmissionMask(PhysicalLayer):
     Args:
         transmission: :math:`T`, ``(H, W)``, ``(C, H, W)``, ``(C, 1, 1)`` or a number, unit 1, 0…1; ``nn.Parameter``
             learns it (start inside, 0.5 or 0.99).
-        size: ``(H, W)`` of the images for a coarse grid, upsampled bilinearly.
         photon_budget: :math:`\beta`, largest mean transmission, or ``None`` for any.
+        size: ``(H, W)`` of the images if the transmission is a coarse grid, upsampled bilinearly.
 
     Shape:
         ``(B, C, H, W)`` to the same.
@@ -113,7 +113,7 @@ class Exposure(PhysicalLayer):
 class Gamma(PhysicalLayer):
     r"""Gain and gamma of a display chain, :math:`y = g\,x^\gamma`, both within stated ranges.
 
-    :func:`.power_response` keeps the slope at black finite. Where only the companding before a
+    :func:`.power_response` keeps the slope at black finite. Where only the response before a
     converter matters, :class:`physlayer.Response` is the same curve without the gain.
 
     Args:

@@ -136,9 +136,10 @@ class PowerLayout(PhysicalLayer):
     def reseed(self, size: tuple[int, int], generator: torch.Generator) -> int:
         """Move the sites of empty pixels to the middle of the largest cells, and say how many were moved.
 
-        Each takes the largest cell of its turn, beside that cell's own site, on a side drawn from ``generator``, and,
-        where weights are learned, that cell's weight. With fixed weights a site moves only where it wins a pixel.
-        Never called by the layer itself: call it between epochs. An optimiser keeps what it remembers of a moved site.
+        One after the other, each goes into the cell that is then the largest, beside that cell's own site, on a side
+        drawn from ``generator``. Where weights are learned it gets that cell's weight too; with fixed weights it moves
+        only where it wins a pixel. The layer never calls this itself: call it between epochs. The optimiser's state of
+        a moved site (its momentum) is not reset.
 
         Args:
             size: ``(H, W)`` of the scene. generator: of the side.

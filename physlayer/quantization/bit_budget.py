@@ -84,7 +84,7 @@ class BitBudget(Converter):
         gain, offset, size, leak: as in :class:`physlayer.BitDepth`.
 
     Raises:
-        ValueError: a mean above ``most``, or a map that does not fit the image.
+        ValueError: for a mean above ``most``, or a map that does not fit the image.
 
     References:
         Huang & Schultheiss 1963, doi:10.1109/TCOM.1963.1088759 (bits follow variance, the check in the tests).

@@ -1,4 +1,4 @@
-"""Bit depth of the whole sensor, with the gain and offset (so the thresholds) fixed or learned."""
+"""One bit depth for the whole sensor; gain and offset, and so the thresholds, fixed or learned."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class BitDepth(Converter):
         ``(B, C, H, W)`` to the same.
 
     Raises:
-        ValueError: bits outside 1…16, a map that does not fit the image, gain below zero.
+        ValueError: for bits outside 1…16, a map that does not fit the image, or a gain below 0.
 
     References:
         Bengio 2013, arXiv:1308.3432 (surrogate); EMVA 1288 Release 4.0 (converter).

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import check_bits, check_images
+from physlayer.core.validation import above_zero, check_bits, check_images, one_number
 from physlayer.quantization.quantizers import blocks
 
 __all__ = ["LearnedStep", "quantize_lsq"]
@@ -96,12 +96,9 @@ class LearnedStep(PhysicalLayer):
         self.bits = check_bits(bits)
         self.top_code = 2**self.bits - 1
         step = nn.Parameter(torch.tensor(1.0 / self.top_code)) if step is None else step
-        if isinstance(step, Tensor) and step.numel() != 1:
-            raise ValueError(f"Expected step to be one number, but got shape {tuple(step.shape)}; BitDepth has maps.")
-        start = float(torch.as_tensor(step).detach())
-        if start <= 0:
-            raise ValueError(f"Expected step to be above 0 full scale, but got {start:g}.")
+        one_number("step", step, "BitDepth has maps")
         self.register_physical("step", step, unit="full scale", low=0.0)
+        above_zero("step", step, "the reading is a multiple of it")
         self.scale_gradient = scale_gradient
 
     def forward(self, x: Tensor) -> Tensor:

@@ -168,7 +168,7 @@ class _Quantize(torch.autograd.Function):
 
 
 def blocks(x: Tensor) -> list[tuple[int, int]]:
-    """Ranges of images that fit in cache together; one range on an accelerator, where launches cost more."""
+    """Ranges of images that fit in cache together; all images at once on an accelerator, where launches cost more."""
     images = x.shape[0]
     if x.device.type != "cpu":
         return [(0, images)]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import check_bits, check_images, plain_number
+from physlayer.core.validation import check_bits, check_images, one_number, plain_number
 
 __all__ = ["SoftStaircase", "soft_staircase"]
 
@@ -88,10 +88,7 @@ class SoftStaircase(PhysicalLayer):
         self.top_code = 2**self.bits - 1
         self.sharpness = plain_number("sharpness", sharpness, 0.01, 1e6)
         gain_codes = nn.Parameter(torch.tensor(float(self.top_code))) if gain_codes is None else gain_codes
-        if isinstance(gain_codes, Tensor) and gain_codes.numel() != 1:
-            raise ValueError(
-                f"Expected gain_codes to be one number, but got shape {tuple(gain_codes.shape)}; BitDepth has maps."
-            )
+        one_number("gain_codes", gain_codes, "BitDepth has maps")
         self.register_physical("gain_codes", gain_codes, unit="codes per full scale", low=0.0)
 
     def forward(self, x: Tensor) -> Tensor:
