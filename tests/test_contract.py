@@ -24,6 +24,18 @@ def test_constructors_have_no_catch_all_and_no_optimiser(case):
     assert not any(isinstance(value, torch.optim.Optimizer) for value in vars(case.build()).values())
 
 
+COMMON = ("temperature", "gumbel", "noise_seed")  # last everywhere, in this order
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
+def test_common_settings_come_last_and_by_name_only(case):
+    parameters = list(inspect.signature(type(case.build()).__init__).parameters.values())
+    common = [p for p in parameters if p.name in COMMON]
+    assert [p.name for p in common] == [name for name in COMMON if name in {p.name for p in common}]
+    assert not common or parameters[-len(common) :] == common
+    assert all(p.kind is p.KEYWORD_ONLY for p in common)
+
+
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
 def test_a_learned_quantity_is_set_with_a_tensor_and_not_with_a_parameter(case):
     layer = case.build()

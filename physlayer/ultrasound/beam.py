@@ -1,4 +1,4 @@
-"""Beam of an ultrasound array: from the drive of its elements to what a scan line sees of a point."""
+"""Beam of an ultrasound array: from the weights of its elements to the answer of a scan line to a point."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def signal_to_noise_efficiency(weights: Tensor) -> Tensor:
 
 
 def element_positions(elements: int, pitch_mm: float) -> Tensor:
-    """Places of the elements along the array, mm, 0 in its middle, ``(N,)``.
+    """Positions of the elements along the array, mm from its middle, ``(N,)``.
 
     Example:
         >>> element_positions(3, 0.2)

@@ -1,4 +1,4 @@
-"""Which receive channels of an array are digitised, and with which weights are they summed?"""
+"""The receive channels of an array that are digitised, and the weights of their sum."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.core.field import PARTS, field_of
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import Accepts, one_of
+from physlayer.core.validation import Accepts, above_zero, one_of
 
 __all__ = ["Envelope", "LogCompression", "log_compress", "power_envelope"]
 
@@ -143,8 +143,7 @@ class LogCompression(PhysicalLayer):
         super().__init__()
         self.register_physical("dynamic_range_db", dynamic_range_db, unit="dB", low=1.0, high=200.0)
         self.register_physical("reference", reference, unit="full scale", low=0.0, logarithmic=True)
-        if not bool((self.reference > 0).all()):
-            raise ValueError("Expected reference to be above 0, but got 0: its logarithm has no zero.")
+        above_zero("reference", reference, "it is what decibels are counted from")
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
