@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 __all__ = [
-    "IMAGES", "Accepts", "above_zero", "check_bits", "check_images", "one_number", "one_of", "plain_number",
+    "IMAGES", "Accepts", "above_zero", "check_bits", "check_images", "image_size", "one_number", "one_of",
+    "plain_number",
 ]  # fmt: skip
 
 LIMIT = 16.0  # full scales: far above any exposure, far below 8-bit codes
@@ -193,6 +194,23 @@ def above_zero(name: str, value: float | Tensor, why: str) -> None:
     """
     if not isinstance(value, nn.Parameter) and not (least := float(torch.as_tensor(value).min())) > 0:
         raise ValueError(f"Expected {name} to be above 0, but got {least:g}; {why}.")
+
+
+def image_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the height and width of images in pixels, if that is what was given.
+
+    Raises:
+        TypeError: if a side is no number.
+        ValueError: if there are not two sides, or one is not a whole number above 0.
+
+    Example:
+        >>> image_size(torch.zeros(1, 3, 28, 32).shape[2:])
+        (28, 32)
+    """
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise ValueError(f"Expected size to be (H, W) in pixels, but got {size!r}; use tuple(x.shape[2:]).")
+    height, width = (plain_number("size", side, 1, 1e6, whole=True) for side in size)
+    return height, width
 
 
 def one_of(name: str, value: str, known: Iterable[str]) -> str:

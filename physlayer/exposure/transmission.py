@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from physlayer.core.broadcast import full_size
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.photons import saturate, warn_if_saturated
-from physlayer.core.validation import plain_number
+from physlayer.core.validation import image_size, plain_number
 from physlayer.exposure.response import power_response
 
 __all__ = ["Exposure", "Gamma", "TransmissionMask"]
@@ -46,7 +46,7 @@ class TransmissionMask(PhysicalLayer):
     ):
         super().__init__()
         self.photon_budget = None if photon_budget is None else plain_number("photon_budget", photon_budget, 1e-6, 1.0)
-        self.size = None if size is None else tuple(size)
+        self.size = None if size is None else image_size(size)
         self.register_physical("transmission", transmission, unit="1", low=0.0, high=1.0)
 
     def passed(self, x_shape: tuple[int, ...]) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import one_of, plain_number
+from physlayer.core.validation import image_size, one_of, plain_number
 from physlayer.pixels.binning import READINGS
 from physlayer.pixels.power_diagram import cell_areas, cell_shares, collect_cells, power_distance, spread_cells
 from physlayer.pixels.sites import reseed_sites
@@ -99,7 +99,7 @@ class PowerLayout(PhysicalLayer):
     def cells(self, size: tuple[int, int]) -> Tensor:
         """The pixel that each of ``(H, W)`` scene pixels belongs to, whole numbers, ``(H, W)``."""
         with torch.no_grad():
-            return self._assign(_checked(size))[0].view(size)
+            return self._assign(image_size(size))[0].view(size)
 
     def areas(self, size: tuple[int, int]) -> Tensor:
         """Area of each pixel over a scene of ``(H, W)`` pixels, whole numbers of them, ``(n,)``."""
@@ -145,7 +145,7 @@ class PowerLayout(PhysicalLayer):
             size: ``(H, W)`` of the scene. generator: of the side.
         """
         spare = "weights" in self.learned()
-        sites, weights, moved = reseed_sites(self.sites, self.weights, _checked(size), generator, weigh=spare)
+        sites, weights, moved = reseed_sites(self.sites, self.weights, image_size(size), generator, weigh=spare)
         for name, values in (("sites", sites), ("weights", weights)):
             free = self.free_parameter(name) if name in self.learned() else getattr(self, name)
             bound = self.parametrizations[name][0] if parametrize.is_parametrized(self, name) else None
@@ -159,19 +159,13 @@ class PowerLayout(PhysicalLayer):
         return {"reading": self.reading}
 
 
-def _checked(size: tuple[int, int]) -> tuple[int, int]:
-    if not isinstance(size, tuple | list) or len(size) != 2:
-        raise ValueError(f"Expected size to be (H, W) in scene pixels, but got {size!r}; use tuple(x.shape[2:]).")
-    return tuple(plain_number("size", side, 1, 1e6, whole=True) for side in size)
-
-
 class _Spread(nn.Module):
     """Spreads a layout's readings over the scene; the sites stay the layout's own."""
 
     def __init__(self, layout: PowerLayout, size: tuple[int, int]):
         super().__init__()
         self._layout = (layout,)  # in a tuple, so that torch does not count its parameters twice
-        self.size = _checked(size)
+        self.size = image_size(size)
 
     def forward(self, y: Tensor) -> Tensor:
         layout = self._layout[0]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import one_of
+from physlayer.core.validation import image_size, one_of
 from physlayer.pixels.area_sampling import collect, collect_area
 from physlayer.pixels.binning import READINGS
 
@@ -113,7 +113,7 @@ class _Spread(nn.Module):
 
     def __init__(self, layout: PixelLayout, size: tuple[int, int]):
         super().__init__()
-        self.size = tuple(size)
+        self.size = image_size(size)
         self._layout = (layout,)  # in a tuple, so that torch does not count its parameters twice
 
     def forward(self, y: Tensor) -> Tensor:

@@ -43,6 +43,7 @@ def fitted_gain(
         ValueError: for bits, light or headroom out of range, or an unknown kind.
 
     Example:
+        >>> import torch
         >>> camera = Sensor(12, **fitted_gain(12, 1000.0))
         >>> 0.7 < float(camera.eval()(torch.ones(1, 1, 50, 50)).mean()) < 0.85  # white is below the last code
         True
@@ -80,6 +81,7 @@ def industrial_sensor(
         ValueError: for bits, light or headroom out of range, or an unknown kind.
 
     Example:
+        >>> import torch
         >>> camera = industrial_sensor(1000.0).eval()
         >>> camera.bits, 0.7 < float(camera(torch.ones(1, 1, 50, 50)).mean()) < 0.85  # white is below the last code
         (12, True)

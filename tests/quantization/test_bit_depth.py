@@ -399,7 +399,7 @@ def test_card_15_soft_reading_leaks_and_hard_reading_does_not():
         ),
         (lambda: BitDepth(2, gain=torch.ones(9, 8))(torch.rand(1, 1, 8, 9)), "looks transposed; use gain.mT"),
         (lambda: BitDepth(2, gain=torch.ones(9, 9), size=(8, 8))(torch.rand(1, 1, 8, 8)), "no larger than"),
-        (lambda: BitDepth(2, size=60), "Expected size to be (height, width)"),
+        (lambda: BitDepth(2, size=60), "Expected size to be (H, W) in pixels"),
         (lambda: setattr(BitDepth(2, gain=nn.Parameter(torch.tensor(1.0))), "gain", 2.0), "torch.full_like(layer.gain"),
         (lambda: allocate(torch.ones(4), 9), "Expected total"),
         (lambda: allocate(torch.tensor([1.0, float("nan")]), 1), "Expected demand to be finite"),
