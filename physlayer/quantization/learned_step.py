@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import above_zero, check_bits, check_images, one_number
-from physlayer.quantization.quantizers import blocks
+from physlayer.quantization.quantizers import blocks, nearest_code
 
 __all__ = ["LearnedStep", "quantize_lsq"]
 
@@ -109,8 +109,7 @@ class LearnedStep(PhysicalLayer):
     def codes(self, x: Tensor) -> Tensor:
         """Integer codes, int64, 0 … 2^bits − 1."""
         check_images(x, full=True)
-        with torch.no_grad():
-            return torch.floor((x / self.step).clamp(0, self.top_code) + 0.5).clamp(max=self.top_code).to(torch.int64)
+        return nearest_code(x / self.step, self.top_code).to(torch.int64)
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         return super().cost(shape) | {"bits_per_image": self.bits * math.prod(shape)}

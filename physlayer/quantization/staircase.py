@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import check_bits, check_images, one_number, plain_number
+from physlayer.quantization.quantizers import nearest_code
 
 __all__ = ["SoftStaircase", "soft_staircase"]
 
@@ -97,15 +98,12 @@ class SoftStaircase(PhysicalLayer):
         if self.training:
             return soft_staircase(u, self.top_code, self.sharpness) / self.top_code
         inside = u.clamp(0, self.top_code)
-        hard = torch.floor(inside.detach() + 0.5).clamp(max=self.top_code)
-        return hard / self.top_code + (inside - inside.detach()) / self.top_code
+        return nearest_code(inside, self.top_code) / self.top_code + (inside - inside.detach()) / self.top_code
 
     def codes(self, x: Tensor) -> Tensor:
         """Integer codes, int64, 0 … 2^bits − 1."""
         check_images(x, full=True)
-        with torch.no_grad():
-            code = torch.floor((self.gain_codes * x).clamp(0, self.top_code) + 0.5)
-            return code.clamp(max=self.top_code).to(torch.int64)
+        return nearest_code(self.gain_codes * x, self.top_code).to(torch.int64)
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         return super().cost(shape) | {"bits_per_image": self.bits * math.prod(shape)}
