@@ -110,8 +110,8 @@ def test_levels_carry_their_unit():
     assert [level.label for level in NOISE] == ["0.1 full scale", "0.6 full scale"]
     assert make_levels("probability", (0.05,), "1", SaltPepper)[0].label == "probability 0.05"
     layer = make_levels("exposure", (30,), "photons", PhotonNoise)[0].camera()[0]
-    quantity = layer.export()["quantities"]["photons"]
-    assert (quantity["value"], quantity["unit"]) == (30.0, "photons")
+    quantity = layer.export()["quantities"]["exposure_photons"]
+    assert (quantity["value"], quantity["unit"]) == (30.0, "photons per pixel")
 
 
 def test_crossed_levels_are_all_combinations_and_light_meets_the_first_axis_first():
