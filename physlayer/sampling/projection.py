@@ -171,7 +171,7 @@ class ProjectionSampling(ChoosingLayer):
         if x.shape[2] != x.shape[3]:
             raise ValueError(f"Expected square images, but got {x.shape[2]}×{x.shape[3]}; pad them.")
         sinogram = self.weights.to(x.dtype).reshape(-1, 1) * project(x, self.angles())
-        if "logits" in self.quantities:
+        if "mask" in self.quantities:
             sinogram = sinogram * self.masks(x).to(x.dtype)[:, None, :, None]
         if self.output == "sinogram":
             return sinogram
@@ -196,5 +196,5 @@ class ProjectionSampling(ChoosingLayer):
         return super().cost(shape) | {"n_samples": samples, "rays": measured, "views": self.keep}
 
     def settings(self) -> dict:
-        choice = super().settings() if "logits" in self.quantities else {}
+        choice = super().settings() if "mask" in self.quantities else {}
         return choice | {"views": self.views, "output": self.output}

@@ -147,7 +147,7 @@ class TransducerArray(ChoosingLayer):
     def drive(self, x: Tensor) -> Tensor:
         """What every element is driven with, w m, for every image of a batch: ``(B, N)`` or ``(1, N)``."""
         weights = self.weights.reshape(1, -1).expand(1, self.elements)
-        return weights * self.masks(x.real).to(weights) if "logits" in self.quantities else weights
+        return weights * self.masks(x.real).to(weights) if "mask" in self.quantities else weights
 
     def point_spread(self, drive: Tensor, shape: tuple[int, int]) -> Tensor:
         """p / E for scenes of ``shape`` (H, W): ``(B, H, 2 W - 1)``, offsets point minus line from −(W − 1) pixels."""
@@ -200,7 +200,7 @@ class TransducerArray(ChoosingLayer):
         return super().cost(shape) | {"elements": self.keep}
 
     def settings(self) -> dict:
-        choice = super().settings() if "logits" in self.quantities else {}
+        choice = super().settings() if "mask" in self.quantities else {}
         names = ("elements", "pitch_mm", "depth_mm", "cycles", "receive", "element_width_mm", "sound_mm_per_us")
         own = {name: getattr(self, name) for name in (*names, "oversample", "signed", "scene", "output")}
         return choice | own | {"pixel_mm": list(self.pixel_mm)}
