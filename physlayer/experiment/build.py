@@ -7,6 +7,7 @@ import functools
 import torch
 from torch import Tensor, nn
 
+from physlayer.core.modes import evaluating
 from physlayer.data.image_set import ImageSet, TaskData
 from physlayer.experiment.spec import Point, Variant
 from physlayer.training.loop import seeded
@@ -70,13 +71,8 @@ def assemble(task, config: dict, layers: list[nn.Module], data: TaskData) -> nn.
 
 def handed_over(camera: nn.Sequential, scene: tuple[int, int, int]) -> tuple[int, int, int]:
     """Shape of what a camera and its digital steps give for one scene, by giving them a dark one."""
-    flags = [(module, module.training) for module in camera.modules()]
-    try:
-        with torch.no_grad():
-            return tuple(camera.eval()(torch.zeros(1, *scene)).shape[1:])
-    finally:
-        for module, flag in flags:
-            module.training = flag
+    with evaluating(camera), torch.no_grad():
+        return tuple(camera(torch.zeros(1, *scene)).shape[1:])
 
 
 def camera_of(model: nn.Sequential) -> nn.Sequential:

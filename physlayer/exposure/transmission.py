@@ -51,7 +51,7 @@ class TransmissionMask(PhysicalLayer):
 
     def passed(self, x_shape: tuple[int, ...]) -> Tensor:
         """Transmission of every pixel within the budget, broadcastable over the images."""
-        mask = self.sized("transmission", x_shape, self.size)
+        mask = self.sized("transmission", x_shape)
         if self.photon_budget is None:
             return mask
         return mask * (self.photon_budget / mask.mean()).clamp(max=1.0)

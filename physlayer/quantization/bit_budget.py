@@ -130,7 +130,7 @@ class BitBudget(Converter):
 
     def demand(self, x_shape: tuple[int, ...]) -> Tensor:
         """The map of demands at the size of the image, ``(1, C or 1, H, W)``, in bits."""
-        return self.sized("bits", x_shape, self.size)
+        return self.sized("bits", x_shape)
 
     def whole_bits(self, x_shape: tuple[int, ...]) -> Tensor:
         demand = self.demand(x_shape)

@@ -40,8 +40,8 @@ class Converter(PhysicalLayer):
 
     def analogue(self, x_shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         """Gain and offset, broadcastable over the images."""
-        gain = self.sized("gain", x_shape, self.size)
-        return gain, self.sized("offset", x_shape, self.size)
+        gain = self.sized("gain", x_shape)
+        return gain, self.sized("offset", x_shape)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)

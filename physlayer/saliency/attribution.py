@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
+from physlayer.core.modes import evaluating
+
 __all__ = ["split_camera"]
 
 RELU = (F.relu, torch.relu, Tensor.relu)
@@ -99,14 +101,9 @@ def _hooked(module: nn.Module, hook: Callable) -> Iterator[None]:
 
 @contextmanager
 def evaluation(model: nn.Module) -> Iterator[None]:
-    flags = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
-    finally:
-        for module, flag in flags:
-            module.training = flag
+    """The model in ``eval()``, with gradients whatever stands around."""
+    with evaluating(model), torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def output_weights(outputs: Tensor, targets: Tensor | int | None) -> Tensor:
@@ -259,10 +256,12 @@ def quantities(model: nn.Module) -> dict[str, tuple[nn.Module, str, bool]]:
         names = dict.fromkeys(module._buffers, False) | dict.fromkeys(module._parameters, True)
         if parametrize.is_parametrized(module):
             names |= dict.fromkeys(module.parametrizations, True)
+        # a map is taken by the tensor that the layer holds, and bears the name of what follows from it
+        known = {quantity.stored.name: name for name, quantity in getattr(module, "quantities", {}).items()}
         for name, learned in names.items():
             value = getattr(module, name)
             if isinstance(value, Tensor) and value.is_floating_point():
-                found[".".join([*path, name])] = (module, name, learned)
+                found[".".join([*path, known.get(name, name)])] = (module, name, learned)
     return found
 
 

@@ -86,7 +86,7 @@ class FourierSampling(SubsetLayer):
     Example:
         >>> import torch
         >>> layer = FourierSampling(nn.Parameter(torch.zeros(16)), keep=4, always_on=centre(16, 2)).eval()
-        >>> int(layer.mask().sum()), layer(torch.rand(1, 1, 16, 16)).shape
+        >>> int(layer.mask.detach().sum()), layer(torch.rand(1, 1, 16, 16)).shape
         (4, torch.Size([1, 1, 16, 16]))
     """
 

@@ -44,7 +44,7 @@ class SensorPlacement(SubsetLayer):
     Example:
         >>> import torch
         >>> layer = SensorPlacement(nn.Parameter(torch.tensor([[0.1, 2.0], [1.0, 0.0]])), keep=2).eval()
-        >>> layer.mask()
+        >>> layer.mask.detach()
         tensor([[0., 1.],
                 [1., 0.]])
     """

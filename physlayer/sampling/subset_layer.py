@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.quantity import Quantity
 from physlayer.core.randomness import Noise
 from physlayer.core.subset import choose
 from physlayer.core.validation import plain_number
@@ -89,12 +90,13 @@ class SubsetLayer(PhysicalLayer):
                 raise ValueError("Expected logits to hold a one wherever always_on does, but got a zero; give both.")
         self.temperature = plain_number("temperature", temperature, 1e-3, 1e3)
         self.gumbel, self.noise = bool(gumbel), Noise(noise_seed)
-        self.register_physical("logits", logits, unit="1")
+        self.register_physical("mask", logits, unit="1", low=0.0, high=1.0, free=Quantity("logits"))
         self.register_buffer("always_on", always_on)
 
+    @property
     def mask(self) -> Tensor:
-        """The places of the hardware, zeros and ones, of the shape of the logits, detached."""
-        return self.drawn().detach()
+        """The places of the hardware, zeros and ones, of the shape of the logits, with their gradient."""
+        return self.drawn()
 
     def drawn(self, gumbel: Tensor | None = None) -> Tensor:
         """What is taken with that noise, with its gradient; it has a batch axis if ``gumbel`` has one."""
@@ -109,19 +111,14 @@ class SubsetLayer(PhysicalLayer):
 
     def masks(self, x: Tensor) -> Tensor:
         """What is taken for every image of a batch, ``(B, …)`` in ``train()`` with noise, else ``(1, …)``."""
-        if self.training and self.gumbel and "logits" in self.learned():
+        if self.training and self.gumbel and "mask" in self.learned():
             return self.drawn(self.noise.gumbel(x.new_empty(len(x), *self.logits.shape)))
-        return self.drawn()[None]
-
-    def physical(self) -> dict[str, Tensor]:
-        """As the base class, with the places that are taken in place of the logits."""
-        values = super().physical()
-        return values | ({"logits": self.mask()} if "logits" in values else {})
+        return self.mask[None]
 
     @property
     def chooses(self) -> bool:
         """Whether there is anything to choose: otherwise all places are taken."""
-        return "logits" in self.quantities
+        return "mask" in self.quantities
 
     def settings(self) -> dict:
         names = ("keep", "always", "temperature", "gumbel") if self.chooses else ()

@@ -14,10 +14,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from physlayer.core.quantity import summary
 from physlayer.core.randomness import noise_draw
 from physlayer.testing.layer_cases import LayerCase
 
 __all__ = ["CHECKS", "ContractError", "check_layer"]
+
+TWO_VALUES = ("BitBudget", "TransmissionMask")  # still the free number under the quantity's own name
 
 
 class ContractError(AssertionError):
@@ -103,7 +106,8 @@ def check_gradients(case: LayerCase) -> None:
 def check_parameters_move(case: LayerCase) -> None:
     """A few steps of an ordinary optimiser move every quantity and leave it inside its bounds."""
     layer = case.build().train()
-    start = {name: getattr(layer, name).detach().clone() for name in layer.learned()}
+    held = {name: layer.quantities[name].stored for name in layer.learned()}
+    start = {name: getattr(layer, stored.name).detach().clone() for name, stored in held.items()}
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.5)
     x = scene(case)
     weights = torch.randn(len(x), *layer.output_shape(case.shape), generator=torch.Generator().manual_seed(2))
@@ -111,12 +115,14 @@ def check_parameters_move(case: LayerCase) -> None:
         optimizer.zero_grad()
         (layer(x) * weights).sum().backward()
         optimizer.step()
-    for name in layer.learned():
-        value, quantity = getattr(layer, name).detach(), layer.quantities[name]
-        _require(bool(torch.isfinite(value).all()), case, f"{name} is not finite after ten steps")
-        _require(not torch.equal(value, start[name]), case, f"{name} did not move in ten steps")
-        inside = bool(((value >= quantity.low) & (value <= quantity.high)).all())
-        _require(inside, case, f"{name} left [{quantity.low:g}, {quantity.high:g}] in ten steps")
+    for name, stored in held.items():
+        moved = not torch.equal(getattr(layer, stored.name).detach(), start[name])
+        _require(moved, case, f"{name} did not move in ten steps")
+        for quantity in (stored, layer.quantities[name]):  # a choice may be the same again, but is in its range too
+            value = getattr(layer, quantity.name).detach()
+            _require(bool(torch.isfinite(value).all()), case, f"{quantity.name} is not finite after ten steps")
+            inside = bool(((value >= quantity.low) & (value <= quantity.high)).all())
+            _require(inside, case, f"{quantity.name} left {quantity.span} in ten steps")
 
 
 def check_eval_is_deterministic(case: LayerCase) -> None:
@@ -195,12 +201,26 @@ def check_export_and_cost(case: LayerCase) -> None:
     _require(case.n_levels is None or cost.get("bits_per_image", 0) > 0, case, "cost() lacks bits_per_image")
 
 
-def check_repr_shows_units(case: LayerCase) -> None:
+def check_one_value_under_one_name(case: LayerCase) -> None:
+    """``layer.q`` in ``eval()``, ``physical()["q"]`` in both modes and the ``repr`` are what the hardware has."""
     layer = case.build()
-    text = repr(layer)
+    if layer.layer_name() in TWO_VALUES:
+        return
+    before = layer.train().physical()
+    shown = layer.eval().physical()
+    for name, value in shown.items():
+        _require(torch.equal(before[name], value), case, f"physical() gives another {name} in train() than in eval()")
+        own = getattr(layer, name).detach()
+        _require(torch.equal(own, value), case, f"{name} of eval() is {summary(own)}, physical() says {summary(value)}")
+
+
+def check_repr_shows_hardware_and_units(case: LayerCase) -> None:
+    layer = case.build()
+    text, values = repr(layer), layer.physical()
     for name, quantity in layer.quantities.items():
-        _require(f"{name}=" in text, case, f"repr lacks {name}")
-        _require(quantity.unit == "1" or quantity.unit in text, case, f"repr lacks the unit of {name}")
+        unit = "" if quantity.unit == "1" else f" {quantity.unit}"
+        expected = f"{name}={summary(values[name])}{unit} ("
+        _require(expected in text, case, f"repr lacks {name}, its value or its unit: {expected}…) is not in it")
 
 
 def check_half_precision(case: LayerCase) -> None:
@@ -259,7 +279,8 @@ CHECKS: tuple[Callable[[LayerCase], None], ...] = (
     check_levels,
     check_budget,
     check_export_and_cost,
-    check_repr_shows_units,
+    check_one_value_under_one_name,
+    check_repr_shows_hardware_and_units,
     check_half_precision,
     check_bad_input_is_refused,
 )

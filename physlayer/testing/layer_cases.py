@@ -89,11 +89,11 @@ def _bits_spent(layer: PhysicalLayer) -> tuple[float, float]:
 
 
 def _places_read(layer: PhysicalLayer) -> tuple[float, float]:
-    return float(layer.mask().detach().sum()), layer.keep
+    return float(layer.physical()["mask"].sum()), layer.keep
 
 
 def _light_given(layer: PhysicalLayer) -> tuple[float, float]:
-    return float(layer.power().detach().abs().sum(-1).max()) - 1e-6, layer.budget
+    return float(layer.weights.detach().abs().sum(-1).max()) - 1e-6, layer.budget
 
 
 def _array(**more) -> TransducerArray:
@@ -178,7 +178,7 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase(
         "ColorFilterArray",
         lambda: ColorFilterArray(_demand(4, 3, 2), transmission=nn.Parameter(filter_transmissions(leak=0.1))),
-        total=lambda layer: (float(layer.choice().detach().sum(0).max()), 1),
+        total=lambda layer: (float(layer.physical()["tile"].sum(0).max()), 1),
     ),
     LayerCase(
         "ColorFilterArray packed",

@@ -344,11 +344,11 @@ def test_exactly_keep_elements_work_in_eval_and_the_others_change_nothing():
     drive = array.drive(field)
     assert drive.shape == (1, 24) and int((drive > 0).sum()) == 7 == array.cost((1, 10, 20))["elements"]
     seen = array(field)
-    idle = array.mask() == 0
+    idle = array.mask.detach() == 0
     with torch.no_grad():
         array.free_parameter("weights")[idle] = 3.0
     assert torch.equal(array(field), seen)
-    assert array.physical()["logits"].sum() == 7 and array.export()["settings"]["keep"] == 7
+    assert array.physical()["mask"].sum() == 7 and array.export()["settings"]["keep"] == 7
 
 
 def test_every_image_meets_other_elements_in_training():
@@ -432,7 +432,7 @@ def test_elements_that_see_a_fine_pattern_are_found():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert array.mask().nonzero().flatten().tolist() == [0, 1, 2, 13, 14, 15]
+    assert array.mask.detach().nonzero().flatten().tolist() == [0, 1, 2, 13, 14, 15]
 
 
 # Messages
