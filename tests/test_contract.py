@@ -117,8 +117,9 @@ class LeaksInEval(BitDepth):
 
 
 class Overspends(BitBudget):
-    def whole_bits(self, x_shape):
-        return super().whole_bits(x_shape) + 1
+    @property
+    def bits(self):
+        return super().bits + 1
 
 
 class KeepsAnotherValueThanItShows(Gain):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from physlayer.core.broadcast import full_size
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.photons import saturate, warn_if_saturated
+from physlayer.core.quantity import Quantity
 from physlayer.core.validation import image_size, plain_number
 from physlayer.exposure.response import power_response
 
@@ -20,7 +21,8 @@ class TransmissionMask(PhysicalLayer):
     .. math::
         y = t \odot x, \qquad t = T \cdot \min\!\Bigl(1, \frac{\beta}{\bar T}\Bigr), \quad 0 < T < 1
 
-    A ``photon_budget`` :math:`\beta` limits the mean transmission in ``train()`` and ``eval()`` alike.
+    A ``photon_budget`` :math:`\beta` limits the mean transmission in ``train()`` and ``eval()`` alike: the attribute
+    ``transmission`` is :math:`t`, and :math:`T` is in ``unlimited_transmission``.
 
     Args:
         transmission: :math:`T`, ``(H, W)``, ``(C, H, W)``, ``(C, 1, 1)`` or a number, unit 1, 0…1; ``nn.Parameter``
@@ -47,32 +49,27 @@ class TransmissionMask(PhysicalLayer):
         super().__init__()
         self.photon_budget = None if photon_budget is None else plain_number("photon_budget", photon_budget, 1e-6, 1.0)
         self.size = None if size is None else image_size(size)
-        self.register_physical("transmission", transmission, unit="1", low=0.0, high=1.0)
+        free = Quantity("unlimited_transmission", low=0.0, high=1.0)
+        self.register_physical("transmission", transmission, unit="1", low=0.0, high=1.0, free=free)
 
-    def passed(self, x_shape: tuple[int, ...]) -> Tensor:
-        """Transmission of every pixel within the budget, broadcastable over the images."""
-        mask = self.sized("transmission", x_shape)
+    @property
+    def transmission(self) -> Tensor:
+        """Transmission within the budget, of the shape that was given."""
+        mask = self.unlimited_transmission
         if self.photon_budget is None:
             return mask
-        return mask * (self.photon_budget / mask.mean()).clamp(max=1.0)
+        shown = (
+            mask if self.size is None else full_size(mask, (1, *mask.shape[:-2], *self.size), "transmission", self.size)
+        )
+        return mask * (self.photon_budget / shown.mean()).clamp(max=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        return x * self.passed(x.shape)
-
-    def physical(self) -> dict[str, Tensor]:
-        """The transmission of the hardware, within the budget."""
-        value = super().physical()["transmission"]
-        if self.photon_budget is None:
-            return {"transmission": value}
-        shape = (1, 1, *(self.size or value.shape[-2:])) if value.ndim >= 2 else (1, 1, 1, 1)
-        channels = value.shape[-3] if value.ndim >= 3 else 1
-        shown = value if self.size is None else full_size(value, (1, channels, *shape[2:]), "transmission", self.size)
-        return {"transmission": value * (self.photon_budget / shown.mean()).clamp(max=1.0)}
+        return x * self.sized("transmission", x.shape)
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         with torch.no_grad():
-            return super().cost(shape) | {"transmission": float(self.passed((1, *shape)).mean())}
+            return super().cost(shape) | {"transmission": float(self.sized("transmission", (1, *shape)).mean())}
 
     def settings(self) -> dict:
         return {"photon_budget": self.photon_budget} | ({} if self.size is None else {"size": list(self.size)})

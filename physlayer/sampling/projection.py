@@ -158,20 +158,21 @@ class ProjectionSampling(SubsetLayer):
             logits, keep, places=self.views, temperature=temperature, gumbel=gumbel, noise_seed=noise_seed
         )
 
+    @property
     def angles(self) -> Tensor:
-        """All candidate angles, ``(V,)``, radians."""
+        """Angles of all views, taken or not, ``(V,)``, radians."""
         return torch.arange(self.views, device=self.weights.device, dtype=self.weights.dtype) * math.pi / self.views
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         if x.shape[2] != x.shape[3]:
             raise ValueError(f"Expected square images, but got {x.shape[2]}×{x.shape[3]}; pad them.")
-        sinogram = self.weights.to(x.dtype).reshape(-1, 1) * project(x, self.angles())
+        sinogram = self.weights.to(x.dtype).reshape(-1, 1) * project(x, self.angles)
         if self.chooses:
             sinogram = sinogram * self.masks(x).to(x.dtype)[:, None, :, None]
         if self.output == "sinogram":
             return sinogram
-        return backproject(self.filtered(sinogram), self.angles()) * math.pi / self.keep
+        return backproject(self.filtered(sinogram), self.angles) * math.pi / self.keep
 
     def filtered(self, sinogram: Tensor) -> Tensor:
         """The sinogram after the ramp filter and its gain."""

@@ -20,8 +20,6 @@ from physlayer.testing.layer_cases import LayerCase
 
 __all__ = ["CHECKS", "ContractError", "check_layer"]
 
-TWO_VALUES = ("BitBudget", "TransmissionMask")  # still the free number under the quantity's own name
-
 
 class ContractError(AssertionError):
     """A layer breaks the contract; the message says which promise."""
@@ -204,8 +202,6 @@ def check_export_and_cost(case: LayerCase) -> None:
 def check_one_value_under_one_name(case: LayerCase) -> None:
     """``layer.q`` in ``eval()``, ``physical()["q"]`` in both modes and the ``repr`` are what the hardware has."""
     layer = case.build()
-    if layer.layer_name() in TWO_VALUES:
-        return
     before = layer.train().physical()
     shown = layer.eval().physical()
     for name, value in shown.items():

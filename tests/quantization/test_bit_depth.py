@@ -168,10 +168,18 @@ def test_learned_step_stays_positive_under_a_violent_optimiser():
 def test_bit_budget_is_never_exceeded_and_always_spent(mean_bits):
     demand = 5 * torch.randn(23, 17, generator=torch.Generator().manual_seed(0)).clamp(-0.09, 0.9)
     layer = BitBudget(nn.Parameter(demand.clamp(-0.4, 4.4)), mean_bits=mean_bits, most=4)
-    bits = layer.bit_map()
+    bits = layer.bits.detach()
     assert torch.equal(bits, bits.round())
     assert bits.min() >= 0 and bits.max() <= 4
     assert int(bits.sum()) == int(mean_bits * 23 * 17 + 1e-6)
+
+
+def test_bits_of_a_coarse_map_are_those_of_every_pixel_whole_and_within_the_budget():
+    layer = BitBudget(nn.Parameter(torch.tensor([[[0.2, 3.0], [1.0, 2.0]]])), mean_bits=1.5, size=(6, 8))
+    bits = layer.bits
+    assert bits.shape == (1, 6, 8) and torch.equal(bits, bits.round()) and bits.mean() == 1.5
+    assert layer.demand_bits.shape == (1, 2, 2) and bits.requires_grad
+    assert "bits=1×6×8 from 0 to" in repr(layer) and layer.codes(torch.ones(1, 3, 6, 8)).max() == 2 ** bits.max() - 1
 
 
 def test_pixel_of_zero_bits_reads_zero_and_pixel_of_one_bit_is_a_threshold():
@@ -244,7 +252,7 @@ def test_bits_follow_the_weight_of_their_error_as_reverse_water_filling_says():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    bits = layer.bit_map()[0]
+    bits = layer.bits[0].detach()
     assert bits[:, :4].mean() == pytest.approx(4, abs=0.25)
     assert bits[:, 4:].mean() == pytest.approx(2, abs=0.25)
 
@@ -291,7 +299,7 @@ def test_response_has_one_slope_at_black_not_two():
 
 def test_fixed_map_of_bits_is_taken_as_it_is():
     bits = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
-    assert torch.equal(BitBudget(bits, mean_bits=3.0).bit_map()[0], bits)
+    assert torch.equal(BitBudget(bits, mean_bits=3.0).bits[0], bits)
     with pytest.raises(ValueError, match=r"mean of at most 0\.5"):
         BitBudget(bits, mean_bits=0.5)
 
