@@ -58,9 +58,8 @@ class TransmissionMask(PhysicalLayer):
         mask = self.unlimited_transmission
         if self.photon_budget is None:
             return mask
-        shown = (
-            mask if self.size is None else full_size(mask, (1, *mask.shape[:-2], *self.size), "transmission", self.size)
-        )
+        size = self.size or mask.shape[-2:]  # a number or one per channel counts alike everywhere
+        shown = full_size(mask, (1, *mask.shape[:-2], *size), "transmission", self.size)
         return mask * (self.photon_budget / shown.mean()).clamp(max=1.0)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -67,11 +67,11 @@ def test_mean_transmission_never_exceeds_its_budget(budget):
 
 
 def test_transmission_of_a_coarse_mask_is_what_passes_within_its_budget():
-    """The mean is that at the size of the images, where the border of the grid counts more."""
-    grid = torch.tensor([[0.9, 0.1], [0.5, 0.3]])
-    mask = TransmissionMask(nn.Parameter(grid.clone()), size=(9, 6), photon_budget=0.2)
-    passed = mask(torch.ones(1, 1, 9, 6)).detach()
-    assert float(passed.mean()) == pytest.approx(0.2) and mask.transmission.shape == (2, 2)
+    """The mean is that at the size of the images: from 3 to 4 pixels the middle of the grid counts less."""
+    grid = torch.full((3, 3), 0.1).index_put((torch.tensor(1), torch.tensor(1)), torch.tensor(0.9))
+    mask = TransmissionMask(nn.Parameter(grid.clone()), size=(4, 4), photon_budget=0.1)
+    passed = mask(torch.ones(1, 1, 4, 4)).detach()
+    assert float(passed.mean()) == pytest.approx(0.1) and mask.transmission.shape == (3, 3)
     assert torch.allclose(passed[0, 0, 0, 0], mask.transmission.detach()[0, 0])
     assert torch.allclose(mask.unlimited_transmission.detach(), grid)
 
