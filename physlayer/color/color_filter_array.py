@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from physlayer.color.cfa_patterns import filter_transmissions, pattern_rows, tile_from_rows
 from physlayer.color.mosaicking import PLACES, demosaick, filter_planes, mosaic, pack_phases
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.quantity import Quantity
 from physlayer.core.randomness import Noise
 from physlayer.core.subset import choose
 from physlayer.core.validation import Accepts, plain_number
@@ -128,8 +129,10 @@ class ColorFilterArray(PhysicalLayer):
         self.temperature = plain_number("temperature", temperature, 1e-3, 1e3)
         self.gumbel, self.noise = bool(gumbel), Noise(noise_seed)
         self.accepts = Accepts(channels=transmission.shape[1])
-        self.red = _place_of_red(tile, filters) if not isinstance(tile, nn.Parameter) else None
-        self.register_physical("tile", tile, unit="1")
+        learned, self.pitch = isinstance(tile, nn.Parameter), tuple(tile.shape[1:])
+        self.red = None if learned else _place_of_red(tile, filters)
+        free = Quantity("tile_logits" if learned else "given_tile")
+        self.register_physical("tile", tile, unit="1", low=0.0, high=1.0, free=free)
         self.register_physical("transmission", transmission, unit="1", low=0.0, high=1.0)
         self.register_buffer("sharpness", torch.ones(()))
         self._check_output(output)
@@ -138,40 +141,42 @@ class ColorFilterArray(PhysicalLayer):
         """Set :math:`\\alpha` of ``relaxation="softmax"``, above 0; call it from the training loop."""
         self.sharpness.fill_(plain_number("sharpness", float(sharpness), 1e-6, 1e9))
 
-    def choice(self, gumbel: Tensor | None = None) -> Tensor:
-        """The filter at each place of the hardware, zeros and ones ``(L, P, Q)``, with its gradient."""
-        if "tile" not in self.learned():
+    @property
+    def tile(self) -> Tensor:
+        """The filter at each place, zeros and ones ``(L, P, Q)``; of ``"softmax"`` in ``train()`` the mixture."""
+        return self._tile()
+
+    def tiles(self, x: Tensor) -> Tensor:
+        """The tile that each image of a batch meets, ``(B, L, P, Q)`` in ``train()`` with noise, else ``(L, P, Q)``."""
+        if not (self.training and self.gumbel and "tile" in self.learned()):
             return self.tile
-        return choose(self.tile.movedim(-3, -1), 1, temperature=self.temperature, gumbel=gumbel).movedim(-1, -3)
+        return self._tile(self.noise.gumbel(x.new_empty(len(x), *self.pitch, len(self.filters))))
 
-    def mixture(self, x: Tensor) -> Tensor:
-        """What the mode sees of the filters: the choice, or in ``train()`` its relaxation; maybe ``(B, L, P, Q)``."""
-        if not self.training or "tile" not in self.learned():
-            return self.choice()
-        count, *places = self.tile.shape
-        return self._relaxed(self.noise.gumbel(x.new_empty(len(x), *places, count)) if self.gumbel else None)
-
-    def _relaxed(self, noise: Tensor | None = None) -> Tensor:
-        if not self.training or "tile" not in self.learned() or self.relaxation == "straight_through":
-            return self.choice(noise)
-        logits = self.tile if noise is None else self.tile + noise.movedim(-1, -3)
-        return torch.softmax(self.sharpness * logits, -3)
+    def _tile(self, noise: Tensor | None = None) -> Tensor:
+        if "tile" not in self.learned():
+            return self.given_tile
+        logits = self.tile_logits.movedim(0, -1)
+        if self.training and self.relaxation == "softmax":
+            mixed = torch.softmax(self.sharpness * (logits if noise is None else logits + noise), -1)
+        else:
+            mixed = choose(logits, 1, temperature=self.temperature, gumbel=noise)
+        return mixed.movedim(-1, -3)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         with torch.autocast(x.device.type, enabled=False):
             passed = self.transmission / self.transmission.shape[1]
-            weights = torch.einsum("...lpq,lc->...cpq", self.mixture(x), passed).to(x.dtype)
+            weights = torch.einsum("...lpq,lc->...cpq", self.tiles(x), passed).to(x.dtype)
             return self.arranged(mosaic(x, weights), self.output)
 
     def arranged(self, y: Tensor, output: str) -> Tensor:
         """A mosaic of this tile in another arrangement, one of ``OUTPUTS``; digital."""
         if output == "packed":
-            return pack_phases(y, tuple(self.tile.shape[1:]))
+            return pack_phases(y, self.pitch)
         if output == "mosaic":
             return y
         if output == "planes":
-            return filter_planes(y, self._relaxed())
+            return filter_planes(y, self.tile)
         # on the scale of the scene: white is 1 in every colour
         white = self.transmission.mean(1)[[self.filters.index(c) for c in "RGB"]]
         return demosaick(y, self.red) / white.view(3, 1, 1).to(y.dtype)
@@ -208,25 +213,21 @@ class ColorFilterArray(PhysicalLayer):
 
     def layout(self) -> list[str]:
         """The tile of the hardware as rows of letters."""
-        letters = self.choice().detach().argmax(0)
+        letters = self.physical()["tile"].argmax(0)
         return ["".join(self.filters[index] for index in row) for row in letters.tolist()]
-
-    def physical(self) -> dict[str, Tensor]:
-        """As the base class, with the filters that are chosen in place of the logits."""
-        return super().physical() | {"tile": self.choice().detach().clone()}
 
     def export(self, *, full: bool = False) -> dict:
         """As the base class, with the layout in letters."""
         return super().export(full=full) | {"layout": self.layout()}
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        (_, rows, columns), (_, height, width) = self.tile.shape, shape
+        (rows, columns), (_, height, width) = self.pitch, shape
         if self.output == "packed":
             return rows * columns, height // rows, width // columns
         return {"mosaic": 1, "planes": len(self.filters), "demosaicked": 3}[self.output], height, width
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
-        light = torch.einsum("lpq,lc->pq", self.choice().detach(), self.transmission.detach()) / shape[0]
+        light = torch.einsum("lpq,lc->pq", *self.physical().values()) / shape[0]
         return super().cost(shape) | {"n_samples": shape[1] * shape[2], "transmission": float(light.mean())}
 
     def settings(self) -> dict:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.quantity import Quantity
 
 __all__ = ["ColorWeights"]
 
@@ -40,7 +41,7 @@ class ColorWeights(PhysicalLayer):
     Example:
         >>> ColorWeights(torch.full((1, 3), 1 / 3))(torch.tensor([0.3, 0.6, 0.9]).view(1, 3, 1, 1)).flatten()
         tensor([0.6000])
-        >>> ColorWeights(nn.Parameter(torch.ones(1, 4)), constraint="simplex").physical()["weights"]
+        >>> ColorWeights(nn.Parameter(torch.ones(1, 4)), constraint="simplex").weights.detach()
         tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
     """
 
@@ -54,16 +55,20 @@ class ColorWeights(PhysicalLayer):
             raise ValueError("Expected weights of every output to have a positive sum on the simplex, but got 0.")
         self.constraint = constraint
         low, high = CONSTRAINTS[constraint]
-        self.register_physical("weights", weights, unit="1", low=low, high=high)
+        free = Quantity("unscaled_weights", low=low, high=high)
+        self.register_physical(
+            "weights", weights, unit="1", low=low, high=1.0 if constraint == "simplex" else high, free=free
+        )
 
-    def mixing(self) -> Tensor:
+    @property
+    def weights(self) -> Tensor:
         """The weights of the hardware, on the simplex if so constrained."""
-        weights = self.weights
+        weights = self.unscaled_weights
         return weights / weights.sum(1, keepdim=True) if self.constraint == "simplex" else weights
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        weights = self.mixing().to(x.dtype)
+        weights = self.weights.to(x.dtype)
         wanted = (weights.shape[1], *(weights.shape[2:] or x.shape[2:]))
         if tuple(x.shape[1:]) != wanted:
             channels, height, width = wanted
@@ -74,16 +79,12 @@ class ColorWeights(PhysicalLayer):
         with torch.autocast(x.device.type, enabled=False):  # light, not yet codes: bfloat16 has 8 bits
             return torch.einsum("bchw,kc->bkhw" if weights.ndim == 2 else "bchw,kchw->bkhw", x, weights)
 
-    def physical(self) -> dict[str, Tensor]:
-        """The weights of the hardware."""
-        return {"weights": self.mixing().detach().clone()}
-
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        return len(self.weights), *shape[1:]
+        return len(self.unscaled_weights), *shape[1:]
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         """What white gives an output, as a share of white: more than 1 is more light than the scene has."""
-        optical = {} if self.constraint == "free" else {"transmission": float(self.mixing().detach().sum(1).mean())}
+        optical = {} if self.constraint == "free" else {"transmission": float(self.weights.detach().sum(1).mean())}
         return super().cost(shape) | optical
 
     def settings(self) -> dict:

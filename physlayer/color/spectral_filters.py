@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from physlayer.color.spectra import cell_borders, gaussian_curve, trapezoid_weights, wavelength_axis
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.quantity import Quantity
 from physlayer.core.validation import Accepts
 
 __all__ = ["SpectralFilters", "band_curves"]
@@ -132,11 +133,13 @@ class SpectralFilters(PhysicalLayer):
                 one = torch.allclose(value.sum(0), torch.ones_like(value[0]), atol=1e-5)
                 if not one or not bool((value >= 0).all()):
                     raise ValueError("Expected a given partition to be 0 and above with sum 1 at every wavelength.")
-            self.register_physical("partition", value, unit="1")
+            free = Quantity("partition_logits" if isinstance(value, nn.Parameter) else "given_partition")
+            self.register_physical("partition", value, unit="1", low=0.0, high=1.0, free=free)
         elif self.form == "transmission":
             self.register_physical("transmission", value, unit="1", low=0.0, high=1.0)
         elif self.form == "cuts":
-            self.register_physical("cuts_nm", value, unit="nm", low=low, high=high)
+            free = Quantity("unsorted_cuts_nm", "nm", low, high)
+            self.register_physical("cuts_nm", value, unit="nm", low=low, high=high, free=free)
         else:
             self.register_physical("centre_nm", value, unit="nm", low=low, high=high)
             self.register_physical("width_nm", width_nm, unit="nm", low=NARROWEST_NM, high=max(high - low, 20.0))
@@ -157,12 +160,22 @@ class SpectralFilters(PhysicalLayer):
         self.register_buffer("emission", emission)
         self.accepts = Accepts(channels=len(axis) if emission is None else len(emission))
 
+    @property
+    def cuts_nm(self) -> Tensor:
+        """The cuts of the hardware, rising, ``(K - 1,)``, nm; the order of the free ones does not matter."""
+        return self.unsorted_cuts_nm.sort().values
+
+    @property
+    def partition(self) -> Tensor:
+        """Shares of the light at every wavelength, of sum 1, ``(K, Λ)``."""
+        return torch.softmax(self.partition_logits, 0) if "partition" in self.learned() else self.given_partition
+
     def curves(self) -> Tensor:
         """Transmission of every filter at every wavelength, ``(K, Λ)``, 0…1."""
         if self.form == "transmission":
             return self.transmission
         if self.form == "partition":
-            return torch.softmax(self.partition, 0) if "partition" in self.learned() else self.partition
+            return self.partition
         if self.form == "cuts":
             return band_curves(self.wavelengths_nm, self.cuts_nm)
         width = self.width_nm.reshape(-1).expand_as(self.centre_nm)
@@ -195,15 +208,6 @@ class SpectralFilters(PhysicalLayer):
         with torch.autocast(x.device.type, enabled=False):
             matrix = self.system() if self.emission is None else self.mixing()
             return torch.einsum("bchw,kc->bkhw", x, matrix.to(x.dtype))
-
-    def physical(self) -> dict[str, Tensor]:
-        """As the base class, with cuts in order and the shares of a partition in place of logits."""
-        values = super().physical()
-        if self.form == "cuts":
-            values["cuts_nm"] = values["cuts_nm"].sort().values
-        if self.form == "partition":
-            values["partition"] = self.curves().detach().clone()
-        return values
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         return self.channels, *shape[1:]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.quantity import Quantity
 from physlayer.core.validation import Accepts, plain_number
 
 __all__ = [
@@ -186,24 +187,26 @@ class StainOpticalDensity(PhysicalLayer):
             raise ValueError("Expected white to be above 0: without light there is no density.")
         self.source, self.target = source, target
         self.floor = plain_number("floor", floor, 1e-9, 0.5)
-        self.register_physical("stains", stains, unit="1", low=0.0)
+        free = Quantity("unscaled_stains", low=0.0)
+        self.register_physical("stains", stains, unit="1", low=0.0, high=1.0, free=free)
         self.register_physical("amount", amount, unit="1", low=0.0, logarithmic=True)
         self.register_physical("white", white, unit="1", low=0.0)
         if self.amount.ndim > 1 or self.amount.numel() not in (1, len(stains)):
             raise ValueError(f"Expected amount to be one number or one per stain, but got {tuple(self.amount.shape)}.")
         if source == "light":
-            _require_distinct(self.unit_stains())
+            _require_distinct(self.stains)
         self.accepts = Accepts(channels=stains.shape[1] if source == "light" else len(stains))
 
-    def unit_stains(self) -> Tensor:
+    @property
+    def stains(self) -> Tensor:
         """The stain vectors of the hardware, each of length 1, ``(S, C)``."""
-        return self.stains / self.stains.norm(dim=1, keepdim=True)
+        return self.unscaled_stains / self.unscaled_stains.norm(dim=1, keepdim=True)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         with torch.autocast(x.device.type, enabled=False):
-            stains, amount = self.unit_stains().to(x.dtype), self.amount.to(x.dtype).reshape(-1, 1, 1)
-            white = self.sized("white", (len(x), self.stains.shape[1], *x.shape[2:])).to(x.dtype)
+            stains, amount = self.stains.to(x.dtype), self.amount.to(x.dtype).reshape(-1, 1, 1)
+            white = self.sized("white", (len(x), stains.shape[1], *x.shape[2:])).to(x.dtype)
             before, held = None, x
             if self.source == "light":
                 before = optical_density(x, white, self.floor)
@@ -215,12 +218,8 @@ class StainOpticalDensity(PhysicalLayer):
             density = density if before is None else before + density
             return density if self.target == "density" else light_through(density, white)
 
-    def physical(self) -> dict[str, Tensor]:
-        """As the base class, with stains of length 1."""
-        return super().physical() | {"stains": self.unit_stains().detach().clone()}
-
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        return self.stains.shape[0 if self.target == "concentrations" else 1], *shape[1:]
+        return self.unscaled_stains.shape[0 if self.target == "concentrations" else 1], *shape[1:]
 
     def settings(self) -> dict:
         return {"source": self.source, "target": self.target, "floor": self.floor}

@@ -6,12 +6,24 @@ from physlayer.core.broadcast import full_size
 from physlayer.core.camera import camera_cost, export_camera, physical_layers, reading_shape
 from physlayer.core.fft import fast_length
 from physlayer.core.field import PARTS, field_of, intensity, parts_of
-from physlayer.core.layer import PhysicalLayer, Quantity
+from physlayer.core.layer import PhysicalLayer
+from physlayer.core.modes import evaluating
 from physlayer.core.parametrizations import Interval, Logarithmic, Magnitude
 from physlayer.core.photons import SaturatingSensor, photon_counts, saturate, warn_if_saturated
+from physlayer.core.quantity import Quantity, summary
 from physlayer.core.randomness import Noise, noise_draw, seed_noise
 from physlayer.core.subset import choose, inclusion
-from physlayer.core.validation import IMAGES, Accepts, check_bits, check_images, one_of, plain_number
+from physlayer.core.validation import (
+    IMAGES,
+    Accepts,
+    above_zero,
+    check_bits,
+    check_images,
+    image_size,
+    one_number,
+    one_of,
+    plain_number,
+)
 
 __all__ = [
     "IMAGES",
@@ -26,6 +38,7 @@ __all__ = [
     "PhysicalLayer",
     "Quantity",
     "SaturatingSensor",
+    "above_zero",
     "allocate",
     "allocate_through",
     "audit_gradients",
@@ -33,13 +46,16 @@ __all__ = [
     "check_bits",
     "check_images",
     "choose",
+    "evaluating",
     "export_camera",
     "fast_length",
     "field_of",
     "full_size",
+    "image_size",
     "inclusion",
     "intensity",
     "noise_draw",
+    "one_number",
     "one_of",
     "parameter_groups",
     "parts_of",
@@ -49,5 +65,6 @@ __all__ = [
     "reading_shape",
     "saturate",
     "seed_noise",
+    "summary",
     "warn_if_saturated",
 ]

@@ -83,7 +83,7 @@ def _gradient_state(parameter: nn.Parameter, known: set[int] | None) -> str:
 
 @dataclass(frozen=True)
 class Movement:
-    """How far one physical quantity went from where it started, in its own unit."""
+    """How far one physical quantity went from where it started, in its own unit, or that of the free one behind it."""
 
     start: float
     end: float
@@ -156,10 +156,11 @@ def _physical_parameters(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
 
 
 def _physical_values(model: nn.Module) -> list[tuple[str, Tensor, str]]:
-    # The demand behind a whole-number map, not the map: `getattr`, since `physical()` shows the hardware.
-    return [
-        (f"{prefix}.{name}".lstrip("."), getattr(layer, name).detach().clone(), layer.quantities[name].unit)
+    # The demand behind a whole-number map, not the map, which may stand still for a while.
+    held = [
+        (f"{prefix}.{name}".lstrip("."), layer, layer.quantities[name].stored)
         for prefix, layer in physical_layers(model)
         for name in layer.learned()
         if layer.free_parameter(name).requires_grad  # a frozen one is not meant to move
     ]
+    return [(name, getattr(layer, stored.name).detach().clone(), stored.unit) for name, layer, stored in held]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,22 +10,14 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from physlayer.core.broadcast import full_size
+from physlayer.core.modes import evaluating
 from physlayer.core.parametrizations import Interval, Logarithmic, Magnitude
+from physlayer.core.quantity import Quantity, as_quantity, summary
 from physlayer.core.validation import IMAGES, check_images
 
-__all__ = ["PhysicalLayer", "Quantity"]
+__all__ = ["PhysicalLayer"]
 
 EXPORT_LIMIT = 16384  # values written in full by `export()`; larger maps are summarised unless full=True
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """What is known of one physical quantity: its name, unit and admissible range."""
-
-    name: str
-    unit: str
-    low: float
-    high: float
 
 
 class PhysicalLayer(nn.Module):
@@ -36,6 +27,8 @@ class PhysicalLayer(nn.Module):
     *a value wrapped in* ``nn.Parameter`` *is learned, a plain value is fixed*.
 
     * ``train()`` may use a surrogate gradient; ``eval()`` is the hardware exactly.
+    * One value, one name: ``layer.bits`` is what the hardware has, and the free number that the optimiser moves, where
+      it is another one, has a name of its own (``layer.demand_bits``).
     * ``hard(x)`` is the ``eval()`` reading whatever the mode.
     * ``physical()`` gives the values in physical units, ``export()`` the same as JSON with units.
     * ``cost(shape)`` counts what one image costs: ``bits_per_image``, ``n_samples``, ``n_parameters``.
@@ -64,6 +57,7 @@ class PhysicalLayer(nn.Module):
     is_physical_layer = True
     noisy = False  # whether the hardware has noise: its reading is then judged over several exposures
     accepts = IMAGES  # what the layer takes; a layer that takes something else says so
+    size: tuple[int, int] | None = None  # (H, W) of the images where a layer takes maps on a coarse grid
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,6 +79,7 @@ class PhysicalLayer(nn.Module):
         high: float = math.inf,
         logarithmic: bool = False,
         magnitude: bool = False,
+        free: Quantity | None = None,
     ) -> None:
         """Register one quantity: learned if ``value`` is an ``nn.Parameter``, else fixed.
 
@@ -96,56 +91,48 @@ class PhysicalLayer(nn.Module):
             high: largest admissible value (a learned one stays strictly below).
             logarithmic: learn the logarithm of a positive quantity, so that steps are factors.
             magnitude: learn a quantity of 0 or more, 0 included, by its magnitude; ``low`` is 0.
+            free: name, unit and range of the tensor that is held and learned instead, if the hardware's value is
+                computed from it: logits of a choice, demands of whole bits, kernels of any sum. ``value`` and the
+                keywords above but ``unit``, ``low`` and ``high`` are then of that tensor, and the class has a property
+                ``name``, with gradient, for what the hardware makes of it.
 
         Raises:
             TypeError: if the value is not a real number or floating tensor.
             ValueError: if the value is not finite or out of range.
         """
-        learned = isinstance(value, nn.Parameter)
-        if isinstance(value, bool) or not isinstance(value, int | float | Tensor):
-            raise TypeError(f"Expected {name} to be a number, tensor or nn.Parameter, but got {type(value).__name__}.")
-        tensor = value if isinstance(value, Tensor) else torch.tensor(float(value))
-        if tensor.is_complex():
-            raise TypeError(f"Expected {name} to be real, but got {tensor.dtype}; register amplitude and phase apart.")
-        if not tensor.is_floating_point():
-            if learned:
-                raise TypeError(f"Expected {name} to be floating to be learned, but got {tensor.dtype}.")
-            tensor = tensor.to(torch.get_default_dtype())
-        if not learned and tensor.requires_grad:
-            raise ValueError(
-                f"Expected {name} to be a plain value or an nn.Parameter, but got a tensor computed from one, which "
-                f"would stay fixed; wrap the result: nn.Parameter(value.detach().view(...))."
-            )
-        if getattr(value, "physical_owner", None) is not None:
-            raise ValueError(
-                f"Expected {name} to have an nn.Parameter of its own, but got one that is already the "
-                f"{value.physical_owner} of a layer; pass nn.Parameter(value.detach().clone())."
-            )
-        if tensor.numel() == 0 or not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"Expected {name} to be finite and not empty, but got {_summary(tensor)}.")
-        if not learned and not bool(((tensor >= low) & (tensor <= high)).all()):
-            raise ValueError(f"Expected {name} to lie in [{low:g}, {high:g}] {unit}, but got {_summary(tensor)}.")
-        self.quantities[name] = Quantity(name, unit, low, high)
+        learned, tensor = isinstance(value, nn.Parameter), as_quantity(name, value)
+        quantity = Quantity(name, unit, low, high, free)
+        held = quantity.stored
+        if free is not None and not isinstance(getattr(type(self), name, None), property):
+            raise TypeError(f"Expected {self.layer_name()} to compute {name} from {free.name}; write it as a property.")
+        if not learned and not bool(((tensor >= held.low) & (tensor <= held.high)).all()):
+            raise ValueError(f"Expected {name} to lie in {held.span}, but got {summary(tensor)}.")
+        self.quantities[name] = quantity
         if not learned:
-            self.register_buffer(name, tensor.detach().clone())
+            self.register_buffer(held.name, tensor.detach().clone())
             return
-        bound = Logarithmic(name) if logarithmic else Magnitude(name) if magnitude else Interval(low, high, name)
+        bound = (
+            Logarithmic(name) if logarithmic else Magnitude(name) if magnitude else Interval(held.low, held.high, name)
+        )
         bound.right_inverse(tensor.detach())  # refuse before anything is registered
+        bound.name = held.name
         value.physical_owner = name  # from here on it holds the free number behind the bound
-        self.register_parameter(name, value)
-        if math.isfinite(low) or math.isfinite(high):
-            parametrize.register_parametrization(self, name, bound)
+        self.register_parameter(held.name, value)
+        if math.isfinite(held.low) or math.isfinite(held.high):
+            parametrize.register_parametrization(self, held.name, bound)
 
     def __setattr__(self, name: str, value: object) -> None:
         """A fixed quantity may be set again, to a value that the constructor would take."""
-        quantity = self.__dict__.get("quantities", {}).get(name)
-        if quantity is not None and name in self._buffers:
-            value = self._checked(quantity, value)
-        elif quantity is not None and isinstance(value, nn.Parameter) and parametrize.is_parametrized(self, name):
-            raise TypeError(
-                f"Expected {name}, which is learned already, to be set with a tensor, but got an nn.Parameter; use "
-                f"its .detach()."
-            )
+        for quantity in self.__dict__.get("quantities", {}).values():
+            if name == quantity.stored.name and name in self._buffers:
+                value = self._checked(quantity.stored, value)
+            elif name == quantity.stored.name and isinstance(value, nn.Parameter) and name not in self._parameters:
+                raise TypeError(
+                    f"Expected {name}, which is learned already, to be set with a tensor, but got an nn.Parameter; use "
+                    f"its .detach()."
+                )
+            elif quantity.free is not None and name == quantity.name:
+                raise TypeError(f"Expected {name} to follow from {quantity.free.name}, but got a value; set that one.")
         super().__setattr__(name, value)
 
     def _checked(self, quantity: Quantity, value: object) -> Tensor:
@@ -157,38 +144,38 @@ class PhysicalLayer(nn.Module):
         new = value if isinstance(value, Tensor) else torch.full_like(old, float(value))
         inside = (new >= quantity.low) & (new <= quantity.high)
         if not torch.compiler.is_compiling() and not bool((inside & torch.isfinite(new)).all()):
-            span = f"[{quantity.low:g}, {quantity.high:g}] {quantity.unit}"
-            raise ValueError(f"Expected {name} to lie in {span}, but got {_summary(new)}.")
+            raise ValueError(f"Expected {name} to lie in {quantity.span}, but got {summary(new)}.")
         return new
 
     def learned(self) -> tuple[str, ...]:
         """Names of the quantities that are learned."""
         own = dict(self.named_parameters(recurse=True))
-        return tuple(n for n in self.quantities if n in own or f"parametrizations.{n}.original" in own)
+        held = {name: quantity.stored.name for name, quantity in self.quantities.items()}
+        return tuple(n for n, free in held.items() if free in own or f"parametrizations.{free}.original" in own)
 
     def free_parameter(self, name: str) -> nn.Parameter:
         """The leaf the optimiser moves for a learned quantity (θ behind the bound, or the value itself)."""
-        if parametrize.is_parametrized(self, name):
-            return self.parametrizations[name].original
-        return self._parameters[name]
+        held = self.quantities[name].stored.name
+        if parametrize.is_parametrized(self, held):
+            return self.parametrizations[held].original
+        return self._parameters[held]
 
-    def sized(self, name: str, x_shape: tuple[int, ...], size: tuple[int, int] | None = None) -> Tensor:
+    def sized(self, name: str, x_shape: tuple[int, ...]) -> Tensor:
         """A quantity in a shape that broadcasts over images of ``x_shape``, see :func:`.full_size`."""
-        return full_size(getattr(self, name), x_shape, name, size)
+        return full_size(getattr(self, name), x_shape, name, self.size)
 
     def physical(self) -> dict[str, Tensor]:
-        """Values as the deployed hardware has them, detached, in the units of :attr:`quantities`."""
-        return {name: getattr(self, name).detach().clone() for name in self.quantities}
+        """Values as the deployed hardware has them, detached, in the units of :attr:`quantities`.
+
+        They are the attributes of the same names in ``eval()``; in ``train()`` an attribute may be a relaxed choice.
+        """
+        with evaluating(self):
+            return {name: getattr(self, name).detach().clone() for name in self.quantities}
 
     def hard(self, x: Tensor) -> Tensor:
         """The reading of the deployable hardware, whatever mode the layer is in."""
-        flags = [(module, module.training) for module in self.modules()]
-        try:
-            self.eval()
+        with evaluating(self):
             return self(x)
-        finally:
-            for module, flag in flags:
-                module.training = flag
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """``(C, H, W)`` that leaves the layer for ``(C, H, W)`` that enters."""
@@ -239,8 +226,9 @@ class PhysicalLayer(nn.Module):
         if prefix + "_extra_state" in missing:  # a bare dictionary of tensors is welcome too
             missing.remove(prefix + "_extra_state")
         for name in self.quantities:  # the commonest mistake, said in the user's words and not in torch's keys
-            there = {"learned": f"{prefix}parametrizations.{name}.original", "fixed": prefix + name}
-            own = there["learned"] if parametrize.is_parametrized(self, name) else there["fixed"]
+            held = self.quantities[name].stored.name
+            there = {"learned": f"{prefix}parametrizations.{held}.original", "fixed": prefix + held}
+            own = there["learned"] if parametrize.is_parametrized(self, held) else there["fixed"]
             other = next((kind for kind, key in there.items() if key != own and key in state_dict), None)
             if other is not None and own not in state_dict:
                 kind = "learned" if other == "fixed" else "fixed"
@@ -256,19 +244,15 @@ class PhysicalLayer(nn.Module):
 
     def extra_repr(self) -> str:
         learned, parts = self.learned(), [f"{key}={value!r}" for key, value in self.settings().items()]
-        for name, quantity in self.quantities.items():
+        for name, value in self.physical().items():
+            quantity = self.quantities[name]
             unit = "" if quantity.unit == "1" else f" {quantity.unit}"
-            range_ = f", in ({quantity.low:g}, {quantity.high:g})" if name in learned else ""
+            # a bound keeps a learned value off its ends; what is computed from a free one may lie on them
+            left, right = "()" if quantity.free is None else "[]"
+            range_ = f", in {left}{quantity.low:g}, {quantity.high:g}{right}" if name in learned else ""
             state = f"learned{range_}" if name in learned else "fixed"
-            parts.append(f"{name}={_summary(getattr(self, name).detach())}{unit} ({state})")
+            parts.append(f"{name}={summary(value)}{unit} ({state})")
         return ", ".join(parts)
 
     def __repr__(self) -> str:
         return f"{self.layer_name()}({self.extra_repr()})"
-
-
-def _summary(value: Tensor) -> str:
-    if value.numel() == 1:
-        return f"{float(value):g}"
-    shape = "×".join(str(size) for size in value.shape)
-    return f"{shape} from {float(value.min()):g} to {float(value.max()):g}"

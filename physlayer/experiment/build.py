@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.modes import evaluating
 from physlayer.data.image_set import ImageSet, TaskData
 from physlayer.experiment.record import Trial
 from physlayer.experiment.run import Run
@@ -133,7 +134,7 @@ def carry_learned(trained: Sequence[nn.Module], layers: list[nn.Module], place: 
         >>> layers = [GaussianNoise(0.2), nn.Conv2d(1, 1, 3, padding=1)]
         >>> camera = carry_learned([GaussianNoise(0.1), denoiser], layers, "0.2 full scale")
         >>> camera[0], bool((camera[1].weight == denoiser.weight).all())
-        (GaussianNoise(noise_seed=0, standard_deviation=0.2 full scale (fixed)), True)
+        (GaussianNoise(noise_seed=0, noise_rms=0.2 full scale (fixed)), True)
     """
     ours, theirs = ([state for module in camera if (state := _learned(module))] for camera in (trained, layers))
     shapes = [[{n: tuple(v.shape) for n, v in state.items()} for state in states] for states in (ours, theirs)]
@@ -161,14 +162,9 @@ def handed_over(camera: nn.Sequential, scene: tuple[int, int, int]) -> tuple[int
 
     What they warn of is the dark scene's, and says nothing of the images.
     """
-    flags = [(module, module.training) for module in camera.modules()]
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            channels, height, width = camera.eval()(torch.zeros(1, *scene)).shape[1:]
-    finally:
-        for module, flag in flags:
-            module.training = flag
+    with evaluating(camera), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        channels, height, width = camera(torch.zeros(1, *scene)).shape[1:]
     return channels, height, width
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.quantity import Quantity
 from physlayer.core.validation import plain_number
 from physlayer.optics.convolution import BORDERS, convolve
 
@@ -79,8 +80,8 @@ class Blur(PhysicalLayer):
         disc_pixels: :math:`R` of a disc, pixels: as σ; learned between 0 and ``radius``.
         kernel: :math:`h`, ``(2 r + 1, 2 s + 1)`` or ``(C, 2 r + 1, 2 s + 1)``, non-negative, divided by its sum;
             ``nn.Parameter`` learns the logarithm of every value or, where the start has zeros as the identity does,
-            every value by its magnitude (:class:`.Magnitude`). The attribute ``kernel`` stays as it
-            was given or learned, only its ratios matter; :meth:`point_spread` is the kernel of sum 1.
+            every value by its magnitude (:class:`.Magnitude`). What is given or learned, of any sum, is in
+            ``unscaled_kernel``; the attribute ``kernel`` is the point spread function of sum 1, whichever form.
         radius: reach of a Gaussian or disc, pixels; ``None`` for :math:`4\sigma` or :math:`R + 1`, or twice as much and
             8 pixels at least where it is learned and may grow. It does not follow the width.
         border: ``"reflect"``, ``"circular"`` or ``"zero"``. method: ``"direct"``, ``"fft"``, or ``"auto"``. Both as in
@@ -147,33 +148,30 @@ class Blur(PhysicalLayer):
         if dark and bool((kernel.detach() > 0).any()):  # a step of the optimiser is a share of the light
             with torch.no_grad():
                 kernel /= kernel.sum((-2, -1), keepdim=True)
-        self.register_physical("kernel", kernel, unit="relative", low=0.0, logarithmic=not dark, magnitude=dark)
+        learning = {"unit": "1", "low": 0.0, "high": 1.0, "logarithmic": not dark, "magnitude": dark}
+        self.register_physical("kernel", kernel, **learning, free=Quantity("unscaled_kernel", low=0.0))
 
-    def point_spread(self, channels: int = 1) -> Tensor:
-        """The kernel of the hardware, of sum 1, ``(1, h, w)`` or ``(C, h, w)``."""
+    @property
+    def kernel(self) -> Tensor:
+        """The point spread function of the hardware, of sum 1, ``(h, w)`` or one for each channel ``(C, h, w)``."""
         if self.form == "kernel":
-            kernel = self.kernel if self.kernel.ndim == 3 else self.kernel[None]
-            return kernel / kernel.sum((-2, -1), keepdim=True)
-        width = self.sized(self.form, (1, channels, 1, 1))[0, :, 0, 0]
-        width = width[:1] if getattr(self, self.form).numel() == 1 else width
+            return self.unscaled_kernel / self.unscaled_kernel.sum((-2, -1), keepdim=True)
+        width = getattr(self, self.form)
+        width = width.flatten() if width.numel() > 1 else width.reshape(())
         if self.form == "disc_pixels":
             return disc_kernel(width, self.radius)
         line = gaussian_kernel(width, self.radius)
-        return line[:, :, None] * line[:, None, :]
+        return line[..., :, None] * line[..., None, :]
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        return convolve(x, self.point_spread(x.shape[1]), border=self.border, method=self.method)
-
-    def physical(self) -> dict[str, Tensor]:
-        """As the base class; a kernel divided by its sum."""
         if self.form != "kernel":
-            return super().physical()
-        return {"kernel": self.point_spread().detach().reshape(self.kernel.shape)}
+            self.sized(self.form, x.shape)  # refuses other channels
+        return convolve(x, self.kernel, border=self.border, method=self.method)
 
     def settings(self) -> dict:
         # a kernel may have been replaced by one of another size
-        radius = self.radius if self.form != "kernel" else max(self.kernel.shape[-2:]) // 2
+        radius = self.radius if self.form != "kernel" else max(self.unscaled_kernel.shape[-2:]) // 2
         return {"radius": radius, "border": self.border}
 
 

@@ -198,7 +198,7 @@ class CoherentImaging(PhysicalLayer):
         else:
             field = torch.complex(root_amplitude(x), torch.zeros_like(x)) if self.sample == "intensity" else x
         if "illumination_waves" in self.quantities:
-            field = field * _turned(self.sized("illumination_waves", x.shape, self.size)).to(field.dtype)
+            field = field * _turned(self.sized("illumination_waves", x.shape)).to(field.dtype)
         if "tilt_cycles" in self.quantities:
             field = field * plane_wave(tuple(x.shape[2:]), self.tilt_cycles).to(field.dtype)
         return field
@@ -207,10 +207,10 @@ class CoherentImaging(PhysicalLayer):
         """H on the Fourier grid, frequency 0 at ``n // 2``, broadcastable over images of that shape."""
         aperture = round_aperture(tuple(x_shape[-2:]), self.radius_cells)[None, None]
         if "aperture_amplitude" in self.quantities:
-            amplitude = self.sized("aperture_amplitude", x_shape, self.size)
+            amplitude = self.sized("aperture_amplitude", x_shape)
             aperture = aperture.to(amplitude) * amplitude
         if "aperture_waves" in self.quantities:
-            turned = _turned(self.sized("aperture_waves", x_shape, self.size))
+            turned = _turned(self.sized("aperture_waves", x_shape))
             aperture = aperture.to(turned.device) * turned
         return aperture
 

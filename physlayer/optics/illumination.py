@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.core.field import intensity
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.quantity import Quantity
 from physlayer.core.validation import plain_number
 from physlayer.optics.coherent import CoherentImaging, coherent_image, plane_wave
 
@@ -132,7 +133,7 @@ class LedIllumination(PhysicalLayer):
         >>> stack = torch.rand(2, 25, 8, 8)
         >>> LedIllumination(nn.Parameter(torch.ones(25)))(stack).shape
         torch.Size([2, 1, 8, 8])
-        >>> LedIllumination(torch.tensor([3.0, -1.0]), signed=True).physical()["weights"]
+        >>> LedIllumination(torch.tensor([3.0, -1.0]), signed=True).weights
         tensor([ 0.7500, -0.2500])
     """
 
@@ -155,26 +156,29 @@ class LedIllumination(PhysicalLayer):
             raise ValueError("Expected weights to light at least one LED in every exposure, but got only zeros.")
         self.signed, self.output = bool(signed), output
         self.budget = plain_number("budget", budget, 1e-6, 1e6)
-        self.register_physical("weights", weights, unit="1", low=-math.inf if signed else 0.0)
+        free = Quantity("unscaled_weights", low=-math.inf if signed else 0.0)
+        low = -self.budget if signed else 0.0
+        self.register_physical("weights", weights, unit="1", low=low, high=self.budget, free=free)
 
-    def power(self) -> Tensor:
-        """Weights within the budget, of the shape of ``weights``."""
-        return self.budget * (self.weights / self.weights.abs().sum(-1, keepdim=True))
+    @property
+    def weights(self) -> Tensor:
+        """The weights of the hardware, within the budget, ``(K,)`` or ``(E, K)``."""
+        return self.budget * (self.unscaled_weights / self.unscaled_weights.abs().sum(-1, keepdim=True))
 
     def patterns(self) -> Tensor:
         """What the LEDs do in each exposure, non-negative, ``(E, K)``, or ``(2 E, K)`` if signed: + before −."""
-        power = self.power().reshape(-1, self.weights.shape[-1])
-        return torch.stack([power.relu(), (-power).relu()], 1).flatten(0, 1) if self.signed else power
+        weights = self.weights.reshape(-1, self.unscaled_weights.shape[-1])
+        return torch.stack([weights.relu(), (-weights).relu()], 1).flatten(0, 1) if self.signed else weights
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        leds = self.weights.shape[-1]
+        leds = self.unscaled_weights.shape[-1]
         if x.shape[1] % leds:
             raise ValueError(
                 f"Expected images of {leds} LEDs, (B, K, H, W) or (B, K C, H, W), but got {x.shape[1]} channels."
             )
         exposed = self.signed and self.output == "exposures"
-        patterns = self.patterns() if exposed else self.power().reshape(-1, leds)
+        patterns = self.patterns() if exposed else self.weights.reshape(-1, leds)
         with torch.autocast(x.device.type, enabled=False):
             pictures = x.reshape(len(x), leds, -1)
             return (patterns.to(x.dtype) @ pictures).view(len(x), -1, *x.shape[2:])
@@ -185,19 +189,15 @@ class LedIllumination(PhysicalLayer):
             raise ValueError('Expected signed=True and output="exposures" for a decoder: there is nothing to subtract.')
         return _Difference(self.patterns().shape[0] // 2)
 
-    def physical(self) -> dict[str, Tensor]:
-        """The weights of the hardware, within the budget."""
-        return {"weights": self.power().detach().clone()}
-
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        leds = self.weights.shape[-1]
-        exposures = self.weights.numel() // leds * (2 if self.signed and self.output == "exposures" else 1)
+        leds = self.unscaled_weights.shape[-1]
+        exposures = self.unscaled_weights.numel() // leds * (2 if self.signed and self.output == "exposures" else 1)
         return exposures * (shape[0] // leds), *shape[1:]
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         """Transmission: power of all LEDs of an image over its readings, so that exposures that share light add up."""
         patterns = self.patterns().detach()
-        readings = self.output_shape(shape)[0] * self.weights.shape[-1] // shape[0]
+        readings = self.output_shape(shape)[0] * patterns.shape[-1] // shape[0]
         light = float(patterns.sum()) / readings
         return super().cost(shape) | {"exposures": len(patterns), "transmission": light}
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.quantity import Quantity
 from physlayer.core.validation import plain_number
 from physlayer.optics.blur import TRUNCATE, gaussian_kernel
 from physlayer.optics.convolution import BORDERS, bordered
@@ -118,7 +119,7 @@ class ShiftVariantBlur(_BlurField):
         >>> layer(torch.tensor([[[[1.0, 0, 0, 0, 1]]]])).flatten()
         tensor([1.0000, 0.0625, 0.0000, 0.1875, 0.7500])
         >>> layer
-        ShiftVariantBlur(model='gather', border='reflect', kernels=1×2×1×3 from 0 to 2 (fixed))
+        ShiftVariantBlur(model='gather', border='reflect', kernels=1×2×1×3 from 0 to 1 (fixed))
     """
 
     def __init__(
@@ -139,21 +140,27 @@ class ShiftVariantBlur(_BlurField):
             not isinstance(weights, Tensor) or weights.ndim != 3 or len(weights) != len(kernels)
         ):
             raise ValueError(f"Expected weights to be ({len(kernels)}, P, Q), but got {_shape(weights)}.")
-        self.register_physical("kernels", kernels, unit="1", low=0.0, logarithmic=True)
-        _require_light(self.kernels, (-2, -1), "every kernel")
+        learning = {"unit": "1", "low": 0.0, "high": 1.0, "logarithmic": True}
+        self.register_physical("kernels", kernels, **learning, free=Quantity("unscaled_kernels", low=0.0))
+        _require_light(self.unscaled_kernels, (-2, -1), "every kernel")
         if weights is not None:
-            self.register_physical("weights", weights, unit="1", low=0.0, logarithmic=True)
-            _require_light(self.weights, (0,), "the kernels at every node")
+            self.register_physical("weights", weights, **learning, free=Quantity("unscaled_weights", low=0.0))
+            _require_light(self.unscaled_weights, (0,), "the kernels at every node")
 
-    def physical(self) -> dict[str, Tensor]:
-        """Kernels and weights of the hardware, of sum 1."""
-        found = {"kernels": _share(self.kernels, (-2, -1)).detach()}
-        return found | ({"weights": _share(self.weights, (0,)).detach()} if "weights" in self.quantities else {})
+    @property
+    def kernels(self) -> Tensor:
+        """The kernels of the hardware, each of sum 1, ``(P, Q, h, w)`` or ``(R, h, w)``."""
+        return _share(self.unscaled_kernels, (-2, -1))
+
+    @property
+    def weights(self) -> Tensor:
+        """How much of each kernel there is at every node, of sum 1 over the kernels, ``(R, P, Q)``."""
+        return _share(self.unscaled_weights, (0,))
 
     def bank(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        kernels = _share(self.kernels, (-2, -1))
+        kernels = self.kernels
         if "weights" in self.quantities:
-            return kernels, from_nodes(_share(self.weights, (0,)), size)
+            return kernels, from_nodes(self.weights, size)
         return kernels.flatten(0, 1), node_weights(tuple(kernels.shape[:2]), size, like=kernels)
 
 

@@ -8,19 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import plain_number
+from physlayer.core.validation import one_number, one_of, plain_number
 from physlayer.pixels.area_sampling import collect_area
 
-__all__ = ["PixelBinning", "check_reading", "pixel_edges", "pixel_mtf", "pixels_along"]
+__all__ = ["READINGS", "PixelBinning", "pixel_edges", "pixel_mtf", "pixels_along"]
 
-READINGS = ("mean", "light")
+READINGS = ("mean", "light")  # of a pixel: light per sensitive area, or the light that it collects
 
 
-def check_reading(reading: str) -> str:
-    """Refuse what is neither the mean light of a pixel nor the light it collects."""
-    if reading not in READINGS:
-        raise ValueError(f"Expected reading to be one of {READINGS}, but got {reading!r}.")
-    return reading
+def check_fill(fill_factor: float | Tensor | nn.Parameter) -> None:
+    """Refuse a share of the pixel's area that is no number, or so small that nothing would be read."""
+    one_number("fill_factor", fill_factor)
+    if not isinstance(fill_factor, nn.Parameter) and float(fill_factor) < 1e-4:
+        raise ValueError(f"Expected fill_factor to be at least 1e-4, but got {float(fill_factor):g}.")
 
 
 def pixels_along(size: int, factor: float) -> int:
@@ -89,12 +89,9 @@ class PixelBinning(PhysicalLayer):
 
     def __init__(self, factor: float, *, fill_factor: float | Tensor | nn.Parameter = 1.0, reading: str = "mean"):
         super().__init__()
-        self.reading = check_reading(reading)
+        self.reading = one_of("reading", reading, READINGS)
         self.factor = plain_number("factor", factor, 1, 1e4)
-        if isinstance(fill_factor, Tensor) and fill_factor.numel() != 1:
-            raise ValueError(f"Expected fill_factor to be one number, but got shape {tuple(fill_factor.shape)}.")
-        if not isinstance(fill_factor, nn.Parameter) and float(fill_factor) < 1e-4:
-            raise ValueError(f"Expected fill_factor to be at least 1e-4, but got {float(fill_factor):g}.")
+        check_fill(fill_factor)
         self.register_physical("fill_factor", fill_factor, unit="1", low=0.0, high=1.0)
 
     def forward(self, x: Tensor) -> Tensor:

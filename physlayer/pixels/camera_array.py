@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import plain_number
+from physlayer.core.validation import one_of, plain_number
 from physlayer.pixels.area_sampling import collect_area
-from physlayer.pixels.binning import check_reading, pixel_edges, pixels_along
+from physlayer.pixels.binning import READINGS, check_fill, pixel_edges, pixels_along
 
 __all__ = ["CameraArray", "lattice_shifts"]
 
@@ -73,15 +73,12 @@ class CameraArray(PhysicalLayer):
         reading: str = "mean",
     ):
         super().__init__()
-        self.reading = check_reading(reading)
+        self.reading = one_of("reading", reading, READINGS)
         if not isinstance(shifts, Tensor) or shifts.ndim != 2 or shifts.shape[1] != 2:
             raise ValueError("Expected shifts to be (n, 2), rows and columns for each camera; use lattice_shifts(n).")
         self.factor = plain_number("factor", factor, 1, 1e4)
         self.share_aperture = bool(share_aperture)
-        if isinstance(fill_factor, Tensor) and fill_factor.numel() != 1:
-            raise ValueError(f"Expected fill_factor to be one number, but got shape {tuple(fill_factor.shape)}.")
-        if not isinstance(fill_factor, nn.Parameter) and float(fill_factor) < 1e-4:
-            raise ValueError(f"Expected fill_factor to be at least 1e-4, but got {float(fill_factor):g}.")
+        check_fill(fill_factor)
         self.register_physical("shifts", shifts, unit="camera pixel")
         self.register_physical("fill_factor", fill_factor, unit="1", low=0.0, high=1.0)
 

@@ -6,27 +6,29 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
+from physlayer.core.quantity import Quantity
+from physlayer.core.validation import image_size, one_of
 from physlayer.pixels.area_sampling import collect, collect_area
-from physlayer.pixels.binning import check_reading
+from physlayer.pixels.binning import READINGS
 
 __all__ = ["PixelLayout", "layout_edges"]
 
 NARROWEST = 1e-4  # scene pixels: far below what a reading can resolve
 
 
-def layout_edges(logits: Tensor, size: int) -> Tensor:
+def layout_edges(shares: Tensor, size: int) -> Tensor:
     r"""Edges of pixels that tile ``size`` scene pixels, ``(n + 1,)``, rising from 0 to ``size``.
 
-    .. math:: w = \mathrm{size}\cdot\mathrm{softmax}(\theta), \qquad b_j = \sum_{i<j} w_i
+    .. math:: b_j = \mathrm{size}\cdot\sum_{i<j} w_i
 
     Args:
-        logits: :math:`\theta`, ``(n,)``, log of the relative widths. size: scene pixels along the axis.
+        shares: :math:`w`, ``(n,)``, of sum 1. size: scene pixels along the axis.
 
     Example:
-        >>> layout_edges(torch.zeros(4), 8)
+        >>> layout_edges(torch.full((4,), 0.25), 8)
         tensor([0., 2., 4., 6., 8.])
     """
-    inner = torch.softmax(logits, 0).cumsum(0)[:-1] * size
+    inner = shares.cumsum(0)[:-1] * size
     return torch.cat([inner.new_zeros(1), inner, inner.new_full((1,), float(size))])
 
 
@@ -40,7 +42,9 @@ class PixelLayout(PhysicalLayer):
     conserved for any widths.
 
     Args:
-        rows, columns: log of the relative widths, ``(n,)``, unit 1; ``nn.Parameter`` learns them, zeros are equal.
+        rows, columns: log :math:`\theta` of the relative widths, ``(n,)``, unit 1; ``nn.Parameter`` learns them, zeros
+            are equal. The attributes ``rows`` and ``columns`` are the widths :math:`\mathrm{softmax}(\theta)` as shares
+            of the sensor, :math:`\theta` is in ``row_logits`` and ``column_logits``.
         reading: ``"mean"`` light per area, as an image; ``"light"`` collected by each pixel in units of the mean
             pixel's area, which a :class:`physlayer.Sensor` behind turns into the right number of photons (its dark
             current is per pixel, whatever the area).
@@ -53,7 +57,7 @@ class PixelLayout(PhysicalLayer):
 
     Example:
         >>> layout = PixelLayout(torch.zeros(2), torch.zeros(4))
-        >>> layout(torch.ones(1, 1, 8, 8)).shape, layout.physical()["rows"]
+        >>> layout(torch.ones(1, 1, 8, 8)).shape, layout.rows
         (torch.Size([1, 1, 2, 4]), tensor([0.5000, 0.5000]))
         >>> nn.Sequential(layout, layout.decoder((8, 8)))(torch.ones(1, 1, 8, 8)).shape
         torch.Size([1, 1, 8, 8])
@@ -64,22 +68,32 @@ class PixelLayout(PhysicalLayer):
         for name, value in (("rows", rows), ("columns", columns)):
             if not isinstance(value, Tensor) or value.ndim != 1:
                 raise ValueError(f"Expected {name} to be (n,), one number per pixel; use torch.zeros(n).")
-        self.reading = check_reading(reading)
-        self.register_physical("rows", rows, unit="share of the height")
-        self.register_physical("columns", columns, unit="share of the width")
+        self.reading = one_of("reading", reading, READINGS)
+        share = {"low": 0.0, "high": 1.0}
+        self.register_physical("rows", rows, unit="share of the height", **share, free=Quantity("row_logits"))
+        self.register_physical("columns", columns, unit="share of the width", **share, free=Quantity("column_logits"))
+
+    @property
+    def rows(self) -> Tensor:
+        """Heights of the rows of pixels as shares of the sensor's, ``(n,)``."""
+        return torch.softmax(self.row_logits, 0)
+
+    @property
+    def columns(self) -> Tensor:
+        """Widths of the columns of pixels as shares of the sensor's, ``(n,)``."""
+        return torch.softmax(self.column_logits, 0)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        height, width = x.shape[2:]
-        if len(self.rows) > height or len(self.columns) > width:
+        (height, width), count = x.shape[2:], (len(self.row_logits), len(self.column_logits))
+        if count[0] > height or count[1] > width:
             raise ValueError(
-                f"Expected at most as many pixels as the scene's {height}×{width}, but got "
-                f"{len(self.rows)}×{len(self.columns)}."
+                f"Expected at most as many pixels as the scene's {height}×{width}, but got {count[0]}×{count[1]}."
             )
         rows, columns = layout_edges(self.rows, height).to(x.dtype), layout_edges(self.columns, width).to(x.dtype)
         light = collect_area(x, (rows[:-1], rows[1:]), (columns[:-1], columns[1:]))
         if self.reading == "light":
-            return light / (height * width / (len(self.rows) * len(self.columns)))
+            return light / (height * width / (count[0] * count[1]))
         # a softmax may leave a pixel no width at all: it then reads nothing
         return light / (rows.diff().clamp(min=NARROWEST)[:, None] * columns.diff().clamp(min=NARROWEST))
 
@@ -96,12 +110,8 @@ class PixelLayout(PhysicalLayer):
         """
         return _Spread(self, size)
 
-    def physical(self) -> dict[str, Tensor]:
-        """The widths of the hardware, as shares of the sensor, in place of their logarithms."""
-        return {name: torch.softmax(getattr(self, name).detach(), 0) for name in ("rows", "columns")}
-
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        return shape[0], len(self.rows), len(self.columns)
+        return shape[0], len(self.row_logits), len(self.column_logits)
 
     def settings(self) -> dict:
         return {"reading": self.reading}
@@ -112,19 +122,18 @@ class _Spread(nn.Module):
 
     def __init__(self, layout: PixelLayout, size: tuple[int, int]):
         super().__init__()
-        self.size = tuple(size)
+        self.size = image_size(size)
         self._layout = (layout,)  # in a tuple, so that torch does not count its parameters twice
 
     def forward(self, y: Tensor) -> Tensor:
         layout = self._layout[0]
-        if tuple(y.shape[2:]) != (len(layout.rows), len(layout.columns)):
+        shares = layout.rows, layout.columns
+        if tuple(y.shape[2:]) != (len(shares[0]), len(shares[1])):
             raise ValueError(
-                f"Expected y to have {len(layout.rows)}×{len(layout.columns)} pixels, but got {tuple(y.shape[2:])}; "
+                f"Expected y to have {len(shares[0])}×{len(shares[1])} pixels, but got {tuple(y.shape[2:])}; "
                 "the decoder belongs to this layout."
             )
-        edges = [
-            layout_edges(logits, size) for logits, size in zip((layout.rows, layout.columns), self.size, strict=True)
-        ]
+        edges = [layout_edges(share, size) for share, size in zip(shares, self.size, strict=True)]
         rows, columns = (
             torch.searchsorted(edge.detach()[1:-1], torch.arange(size, device=y.device) + 0.5)
             for edge, size in zip(edges, self.size, strict=True)
@@ -136,5 +145,5 @@ class _Spread(nn.Module):
             collect(torch.eye(size, device=y.device, dtype=y.dtype), edge[:-1].to(y.dtype), edge[1:].to(y.dtype))
             for edge, size in zip(edges, self.size, strict=True)
         )
-        shares = height @ y.detach() @ width.T
-        return shown + (shares - shares.detach())
+        soft = height @ y.detach() @ width.T
+        return shown + (soft - soft.detach())

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from physlayer.core.modes import evaluating
+
 __all__ = [
     "GuidedReLU",
     "convolution",
@@ -29,14 +31,9 @@ PATH_BATCH = 64  # images of an integration path held in memory at once
 
 @contextmanager
 def evaluation(model: nn.Module) -> Iterator[None]:
-    flags = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
-    finally:
-        for module, flag in flags:
-            module.training = flag
+    """The model in ``eval()``, with gradients whatever stands around."""
+    with evaluating(model), torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 def output_weights(outputs: Tensor, targets: Tensor | int | None) -> Tensor:

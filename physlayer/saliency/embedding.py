@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from physlayer.core.modes import evaluating
 from physlayer.core.randomness import noise_draw
 
 __all__ = ["feature_map", "features_of"]
@@ -33,17 +34,13 @@ def features_of(model: nn.Module, images: Tensor, *, batch_size: int = 256) -> T
         raise ValueError("Expected the model to have a linear layer or a convolution, but got neither.")
     seen: list[Tensor] = []
     hook = layers[-1].register_forward_pre_hook(lambda layer, given: seen.append(given[0].detach()))
-    training = [(module, module.training) for module in model.modules()]
-    model.eval()
     try:
-        with torch.no_grad():
+        with evaluating(model), torch.no_grad():
             for first in range(0, len(images), batch_size):
                 with noise_draw(model, first=first):
                     model(images[first : first + batch_size])
     finally:
         hook.remove()
-        for module, flag in training:
-            module.training = flag
     return torch.cat([part.mean((2, 3)) if part.ndim == 4 else part.flatten(1) for part in seen]).float()
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.core.validation import check_images
+from physlayer.core.validation import check_images, one_of
 from physlayer.saliency.attribution import (
     GuidedReLU,
     convolution,
@@ -100,8 +100,7 @@ def saliency(
     """
     check_images(images, "images", full=True)
     for name, value, known in (("method", method, METHODS), ("wrt", wrt, ("scene", "reading"))):
-        if value not in known:
-            raise ValueError(f"Expected {name} to be one of {', '.join(known)}, but got {value!r}.")
+        one_of(name, value, known)
     if min(steps, samples) < 1:
         raise ValueError(f"Expected steps and samples to be at least 1, but got {steps} and {samples}.")
     parts = split_at(model, reading_layers, needed=wrt == "reading")

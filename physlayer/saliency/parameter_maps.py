@@ -26,8 +26,8 @@ def parameter_saliency(
     .. math:: g_b = \partial s_b / \partial v, \qquad v = f(\theta)
 
     with :math:`v` the quantity that the layer uses (unit: its own), not the free number :math:`\theta` behind
-    its bound. Costs a forward and a backward pass per image: slower than ``torch.func.vmap``, but it works
-    with every straight-through ``autograd.Function``. A factor that a layer puts on its own gradient stays in
+    its bound; where the hardware's value is computed from a free tensor, as a mask from logits, that tensor.
+    Costs a forward and a backward pass per image: slower than ``torch.func.vmap``, but it works with every straight-through ``autograd.Function``. A factor that a layer puts on its own gradient stays in
     the map: build ``LearnedStep`` with ``scale_gradient=False`` to compare its map with others.
 
     Args:
@@ -102,10 +102,12 @@ def _quantities(model: nn.Module) -> dict[str, tuple[nn.Module, str, bool]]:
         names = dict.fromkeys(module._buffers, False) | dict.fromkeys(module._parameters, True)
         if parametrize.is_parametrized(module):
             names |= dict.fromkeys(module.parametrizations, True)
+        # a map is taken by the tensor that the layer holds, and bears the name of what follows from it
+        known = {quantity.stored.name: name for name, quantity in getattr(module, "quantities", {}).items()}
         for name, learned in names.items():
             value = getattr(module, name)
             if isinstance(value, Tensor) and value.is_floating_point():
-                found[".".join([*path, name])] = (module, name, learned)
+                found[".".join([*path, known.get(name, name)])] = (module, name, learned)
     return found
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from physlayer.core.quantity import summary
 from physlayer.core.randomness import noise_draw
 from physlayer.testing.layer_cases import LayerCase
 
@@ -103,7 +104,8 @@ def check_gradients(case: LayerCase) -> None:
 def check_parameters_move(case: LayerCase) -> None:
     """A few steps of an ordinary optimiser move every quantity and leave it inside its bounds."""
     layer = case.build().train()
-    start = {name: getattr(layer, name).detach().clone() for name in layer.learned()}
+    held = {name: layer.quantities[name].stored for name in layer.learned()}
+    start = {name: getattr(layer, stored.name).detach().clone() for name, stored in held.items()}
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.5)
     x = scene(case)
     weights = torch.randn(len(x), *layer.output_shape(case.shape), generator=torch.Generator().manual_seed(2))
@@ -111,12 +113,14 @@ def check_parameters_move(case: LayerCase) -> None:
         optimizer.zero_grad()
         (layer(x) * weights).sum().backward()
         optimizer.step()
-    for name in layer.learned():
-        value, quantity = getattr(layer, name).detach(), layer.quantities[name]
-        _require(bool(torch.isfinite(value).all()), case, f"{name} is not finite after ten steps")
-        _require(not torch.equal(value, start[name]), case, f"{name} did not move in ten steps")
-        inside = bool(((value >= quantity.low) & (value <= quantity.high)).all())
-        _require(inside, case, f"{name} left [{quantity.low:g}, {quantity.high:g}] in ten steps")
+    for name, stored in held.items():
+        moved = not torch.equal(getattr(layer, stored.name).detach(), start[name])
+        _require(moved, case, f"{name} did not move in ten steps")
+        for quantity in (stored, layer.quantities[name]):  # a choice may be the same again, but is in its range too
+            value = getattr(layer, quantity.name).detach()
+            _require(bool(torch.isfinite(value).all()), case, f"{quantity.name} is not finite after ten steps")
+            inside = bool(((value >= quantity.low) & (value <= quantity.high)).all())
+            _require(inside, case, f"{quantity.name} left {quantity.span} in ten steps")
 
 
 def check_eval_is_deterministic(case: LayerCase) -> None:
@@ -124,7 +128,7 @@ def check_eval_is_deterministic(case: LayerCase) -> None:
     _require(torch.equal(layer(x), layer(x)), case, "eval() gives two readings for one scene")
     together, alone = layer(x)[:1], layer(x[:1])
     # sums may be taken in another order, codes may not
-    same = torch.allclose(together, alone, atol=1e-5) if case.levels is None else torch.equal(together, alone)
+    same = torch.allclose(together, alone, atol=1e-5) if case.n_levels is None else torch.equal(together, alone)
     _require(same, case, "eval() reads an image differently beside others")
 
 
@@ -153,7 +157,7 @@ def check_hard_is_eval(case: LayerCase) -> None:
 
 def check_levels(case: LayerCase) -> None:
     """At b bits no pixel ever shows more than 2^b values, and a code says all that the reading says."""
-    if case.levels is None:
+    if case.n_levels is None:
         return
     layer = case.build().eval()
     ramp = torch.linspace(max(-0.2, layer.accepts.low), 1.2, 801).view(-1, 1, 1, 1).expand(-1, *case.shape)
@@ -162,15 +166,15 @@ def check_levels(case: LayerCase) -> None:
     _require(codes.dtype == torch.int64, case, f"codes() gives {codes.dtype}, not int64")
     for name, values in (("reading", reading), ("codes()", codes)):
         changes = (values.sort(0).values.diff(dim=0) != 0).sum(0) + 1
-        _require(int(changes.max()) <= case.levels, case, f"{name} shows {int(changes.max())} values at one pixel")
-    _require(int(codes.min()) >= 0 and int(codes.max()) < case.levels, case, "a code is outside 0 … levels − 1")
+        _require(int(changes.max()) <= case.n_levels, case, f"{name} shows {int(changes.max())} values at one pixel")
+    _require(int(codes.min()) >= 0 and int(codes.max()) < case.n_levels, case, "a code is outside 0 … levels − 1")
     rising = layer.noisy or bool((reading.diff(dim=0) >= 0).all())
     _require(rising, case, "more light gives a lower reading")
 
 
 def check_budget(case: LayerCase) -> None:
     """A hard total holds in both modes, also after the demands were driven far."""
-    if case.budget is None:
+    if case.total is None:
         return
     for push in (0.0, 3.0, -3.0):
         layer = case.build()
@@ -178,7 +182,7 @@ def check_budget(case: LayerCase) -> None:
             for name in layer.learned():
                 layer.free_parameter(name).add_(push * torch.rand_like(layer.free_parameter(name)))
         for mode in (True, False):
-            spent, allowed = case.budget(layer.train(mode))
+            spent, allowed = case.total(layer.train(mode))
             _require(spent <= allowed + 1e-9, case, f"the budget is broken: {spent:g} spent, {allowed:g} allowed")
 
 
@@ -192,15 +196,27 @@ def check_export_and_cost(case: LayerCase) -> None:
         _require(torch.allclose(value, layer.physical()[name].to(value)), case, f"export() changes {name}")
     cost = layer.cost(case.shape)
     _require(0 < cost["n_samples"] <= math.prod(layer.output_shape(case.shape)), case, "cost() miscounts samples")
-    _require(case.levels is None or cost.get("bits_per_image", 0) > 0, case, "cost() lacks bits_per_image")
+    _require(case.n_levels is None or cost.get("bits_per_image", 0) > 0, case, "cost() lacks bits_per_image")
 
 
-def check_repr_shows_units(case: LayerCase) -> None:
+def check_one_value_under_one_name(case: LayerCase) -> None:
+    """``layer.q`` in ``eval()``, ``physical()["q"]`` in both modes and the ``repr`` are what the hardware has."""
     layer = case.build()
-    text = repr(layer)
+    before = layer.train().physical()
+    shown = layer.eval().physical()
+    for name, value in shown.items():
+        _require(torch.equal(before[name], value), case, f"physical() gives another {name} in train() than in eval()")
+        own = getattr(layer, name).detach()
+        _require(torch.equal(own, value), case, f"{name} of eval() is {summary(own)}, physical() says {summary(value)}")
+
+
+def check_repr_shows_hardware_and_units(case: LayerCase) -> None:
+    layer = case.build()
+    text, values = repr(layer), layer.physical()
     for name, quantity in layer.quantities.items():
-        _require(f"{name}=" in text, case, f"repr lacks {name}")
-        _require(quantity.unit == "1" or quantity.unit in text, case, f"repr lacks the unit of {name}")
+        unit = "" if quantity.unit == "1" else f" {quantity.unit}"
+        expected = f"{name}={summary(values[name])}{unit} ("
+        _require(expected in text, case, f"repr lacks {name}, its value or its unit: {expected}…) is not in it")
 
 
 def check_half_precision(case: LayerCase) -> None:
@@ -259,7 +275,8 @@ CHECKS: tuple[Callable[[LayerCase], None], ...] = (
     check_levels,
     check_budget,
     check_export_and_cost,
-    check_repr_shows_units,
+    check_one_value_under_one_name,
+    check_repr_shows_hardware_and_units,
     check_half_precision,
     check_bad_input_is_refused,
 )

@@ -54,16 +54,16 @@ class LayerCase:
 
     Args:
         build: makes a fresh layer with every quantity an ``nn.Parameter``. shape: of the scene.
-        levels: most values a pixel may show in ``eval()``, ``None`` for an analogue stage.
+        n_levels: most values a pixel may show in ``eval()``, ``None`` for an analogue stage.
         learns: ``False`` for hardware without a quantity to learn.
-        budget: checks of a hard total, ``budget(layer) -> (spent, allowed)``, or ``None``.
+        total: checks of a hard total, ``total(layer) -> (spent, allowed)``, or ``None``.
     """
 
     name: str
     build: Callable[[], PhysicalLayer]
     shape: tuple[int, int, int] = SHAPE
-    levels: int | None = None
-    budget: Callable[[PhysicalLayer], tuple[float, float]] | None = None
+    n_levels: int | None = None
+    total: Callable[[PhysicalLayer], tuple[float, float]] | None = None
     learns: bool = True
 
 
@@ -89,11 +89,11 @@ def _bits_spent(layer: PhysicalLayer) -> tuple[float, float]:
 
 
 def _places_read(layer: PhysicalLayer) -> tuple[float, float]:
-    return float(layer.mask().detach().sum()), layer.keep
+    return float(layer.physical()["mask"].sum()), layer.keep
 
 
 def _light_given(layer: PhysicalLayer) -> tuple[float, float]:
-    return float(layer.power().detach().abs().sum(-1).max()) - 1e-6, layer.budget
+    return float(layer.weights.detach().abs().sum(-1).max()) - 1e-6, layer.budget
 
 
 def _array(**more) -> TransducerArray:
@@ -117,32 +117,32 @@ def _sensor(bits: int | None) -> Sensor:
 
 
 LAYERS: tuple[LayerCase, ...] = (
-    LayerCase("BitDepth", lambda: BitDepth(2, gain=_full(1.1), offset=_full(0.05)), levels=4),
-    LayerCase("BitDepth 1 bit", lambda: BitDepth(1, gain=_full(1.0), offset=_full(0.1)), levels=2),
-    LayerCase("BitDepth channel", lambda: BitDepth(3, gain=_full(1, 3, 1, 1), offset=_full(0, 3, 1, 1)), levels=8),
-    LayerCase("BitDepth pixel", lambda: BitDepth(2, gain=_full(1, 3, 37, 31), offset=_full(0, 37, 31)), levels=4),
+    LayerCase("BitDepth", lambda: BitDepth(2, gain=_full(1.1), offset=_full(0.05)), n_levels=4),
+    LayerCase("BitDepth 1 bit", lambda: BitDepth(1, gain=_full(1.0), offset=_full(0.1)), n_levels=2),
+    LayerCase("BitDepth channel", lambda: BitDepth(3, gain=_full(1, 3, 1, 1), offset=_full(0, 3, 1, 1)), n_levels=8),
+    LayerCase("BitDepth pixel", lambda: BitDepth(2, gain=_full(1, 3, 37, 31), offset=_full(0, 37, 31)), n_levels=4),
     LayerCase(
         "BitDepth grid",
         lambda: BitDepth(1, gain=_full(1.0, 1, 5, 4), offset=_full(0, 1, 5, 4), size=SHAPE[1:]),
-        levels=2,
+        n_levels=2,
     ),
     LayerCase(
         "BitDepth midrise",
         lambda: BitDepth(2, gain=_full(1.0), offset=_full(0), convention="midrise"),
-        levels=4,
+        n_levels=4,
     ),
-    LayerCase("LearnedStep", lambda: LearnedStep(3), levels=8),
+    LayerCase("LearnedStep", lambda: LearnedStep(3), n_levels=8),
     LayerCase(
         "BitBudget",
         lambda: BitBudget(_demand(37, 31), mean_bits=1.0, most=4, gain=_full(1.0), offset=_full(0.0)),
-        levels=16,
-        budget=_bits_spent,
+        n_levels=16,
+        total=_bits_spent,
     ),
     LayerCase(
         "BitBudget grid",
         lambda: BitBudget(_demand(1, 6, 5), mean_bits=1.5, gain=_full(1, 3, 1, 1), size=SHAPE[1:]),
-        levels=256,
-        budget=_bits_spent,
+        n_levels=256,
+        total=_bits_spent,
     ),
     LayerCase("Response", lambda: Response(_full(0.5))),
     LayerCase(
@@ -155,9 +155,9 @@ LAYERS: tuple[LayerCase, ...] = (
             dark_electrons=_full(0.05),
             read_noise_electrons=_full(0.3),
         ),
-        levels=4,
+        n_levels=4,
     ),
-    LayerCase("Sensor", lambda: _sensor(8), levels=256),
+    LayerCase("Sensor", lambda: _sensor(8), n_levels=256),
     LayerCase("Sensor analogue", lambda: _sensor(None)),
     LayerCase("GaussianNoise", lambda: GaussianNoise(_full(0.1, 3, 1, 1))),
     LayerCase("PhotonNoise", lambda: PhotonNoise(_full(100.0))),
@@ -178,7 +178,7 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase(
         "ColorFilterArray",
         lambda: ColorFilterArray(_demand(4, 3, 2), transmission=nn.Parameter(filter_transmissions(leak=0.1))),
-        budget=lambda layer: (float(layer.choice().detach().sum(0).max()), 1),
+        total=lambda layer: (float(layer.physical()["tile"].sum(0).max()), 1),
     ),
     LayerCase(
         "ColorFilterArray packed",
@@ -199,7 +199,7 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase(
         "SensorPlacement",
         lambda: SensorPlacement(_demand(37, 31), keep=200),
-        budget=_places_read,
+        total=_places_read,
     ),
     LayerCase("Exposure", lambda: Exposure(_full(1.4, 3, 1, 1))),
     LayerCase("ExposureBracket", lambda: ExposureBracket(nn.Parameter(torch.tensor([0.5, 2.0])))),
@@ -207,18 +207,18 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase(
         "FourierSampling",
         lambda: FourierSampling(_demand(31), keep=9, always_on=centre(31, 3)),
-        budget=_places_read,
+        total=_places_read,
     ),
     LayerCase(
         "FourierSampling points",
         lambda: FourierSampling(_demand(37, 31), keep=300, output="complex"),
-        budget=_places_read,
+        total=_places_read,
     ),
     LayerCase(
         "ProjectionSampling",
         lambda: ProjectionSampling(6, weights=_full(0.9, 6), filter_gain=_full(0.8, 5), logits=_demand(6), keep=4),
         shape=(2, 17, 17),
-        budget=_places_read,
+        total=_places_read,
     ),
     LayerCase(
         "SpectralFilters Gaussian",
@@ -241,7 +241,7 @@ LAYERS: tuple[LayerCase, ...] = (
         "SpectralFilters partition",
         lambda: SpectralFilters(partition=_demand(3, 71)),
         shape=(71, 5, 7),
-        budget=lambda layer: (float(layer.curves().detach().sum(0).max()) - 1e-6, 1.0),
+        total=lambda layer: (float(layer.curves().detach().sum(0).max()) - 1e-6, 1.0),
     ),
     LayerCase(
         "SpectralFilters free",
@@ -261,7 +261,7 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase(
         "TransmissionMask budget",
         lambda: TransmissionMask(nn.Parameter(0.2 + 0.2 * _demand(37, 31).detach()), photon_budget=0.3),
-        budget=lambda layer: (layer.cost(SHAPE)["transmission"] - 1e-6, 0.3),
+        total=lambda layer: (layer.cost(SHAPE)["transmission"] - 1e-6, 0.3),
     ),
     LayerCase("IncoherentImaging", lambda: _lens(wavelength_um=(0.61, 0.54, 0.47), defocus_um=_full(2.0))),
     LayerCase(
@@ -293,32 +293,32 @@ LAYERS: tuple[LayerCase, ...] = (
             7, sample="intensity", aperture_waves=nn.Parameter(_demand(5, 5).detach()), size=(37, 31)
         ),
     ),
-    LayerCase("LedIllumination", lambda: LedIllumination(_demand(2, 3), budget=0.8), budget=_light_given),
+    LayerCase("LedIllumination", lambda: LedIllumination(_demand(2, 3), budget=0.8), total=_light_given),
     LayerCase(
         "LedIllumination signed",
         lambda: LedIllumination(nn.Parameter(torch.tensor([0.5, -0.3, 0.2])), signed=True, output="exposures"),
-        budget=_light_given,
+        total=_light_given,
     ),
     LayerCase(
         "TransducerArray",
-        lambda: _array(scene="parts", logits=_demand(12), keep=5),
+        lambda: _array(input="parts", logits=_demand(12), keep=5),
         shape=(4, 37, 31),
-        budget=_places_read,
+        total=_places_read,
     ),
     LayerCase(
         "TransducerArray polar",
         lambda: _array(
-            scene="polar", signed=True, receive="fixed", element_width_mm=0.2, noise_rms=_full(0.05), oversample=3
+            input="polar", signed=True, receive="fixed", element_width_mm=0.2, noise_rms=_full(0.05), oversample=3
         ),
         shape=(2, 37, 31),
     ),
     LayerCase(
         "ChannelSelection",
-        lambda: ChannelSelection(_demand(2, 3), keep=3, weights=_full(0.8, 2, 3), signal="parts"),
+        lambda: ChannelSelection(_demand(2, 3), keep=3, weights=_full(0.8, 2, 3), input="parts"),
         shape=(6, 37, 31),
-        budget=_places_read,
+        total=_places_read,
     ),
-    LayerCase("Envelope", lambda: Envelope(_full(0.5), signal="parts"), shape=(4, 37, 31)),
+    LayerCase("Envelope", lambda: Envelope(_full(0.5), input="parts"), shape=(4, 37, 31)),
     LayerCase("LogCompression", lambda: LogCompression(_full(40.0), reference=_full(0.8, 3, 1, 1))),
-    LayerCase("SoftStaircase", lambda: SoftStaircase(2), levels=4),
+    LayerCase("SoftStaircase", lambda: SoftStaircase(2), n_levels=4),
 )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.camera import physical_layers
+from physlayer.core.modes import evaluating
 from physlayer.core.randomness import noise_draw
 from physlayer.data.image_set import ImageSet
 
@@ -39,21 +40,16 @@ def predict(
         >>> predict(nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), images).shape
         torch.Size([5, 2])
     """
-    was_training = [(module, module.training) for module in model.modules()]
     if device is None:
         device = next((p.device for p in [*model.parameters(), *model.buffers()]), torch.device("cpu"))
-    model.to(device).eval()
+    model.to(device)
     logits = []
-    try:
-        with torch.inference_mode():
-            for index in torch.arange(len(images)).split(batch_size):
-                batch = images.batch(index, linear=linear).to(device)
-                with noise_draw(model, draw, first=int(index[0])):
-                    seen = [model(batch.flip(axes) if axes else batch) for axes in views]
-                logits.append(torch.stack(seen).mean(0).float().cpu())
-    finally:
-        for module, flag in was_training:
-            module.training = flag
+    with evaluating(model), torch.inference_mode():
+        for index in torch.arange(len(images)).split(batch_size):
+            batch = images.batch(index, linear=linear).to(device)
+            with noise_draw(model, draw, first=int(index[0])):
+                seen = [model(batch.flip(axes) if axes else batch) for axes in views]
+            logits.append(torch.stack(seen).mean(0).float().cpu())
     return torch.cat(logits)
 
 

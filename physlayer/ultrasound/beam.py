@@ -1,4 +1,4 @@
-"""Beam of an ultrasound array: from the drive of its elements to what a scan line sees of a point."""
+"""Beam of an ultrasound array: from the weights of its elements to the answer of a scan line to a point."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 
 import torch
 from torch import Tensor
+
+from physlayer.core.validation import one_of
 
 __all__ = [
     "RECEIVES", "apodisation_window", "array_factor", "axial_pulse", "element_positions", "grating_lobes",
@@ -35,9 +37,7 @@ def apodisation_window(name: str, elements: int) -> Tensor:
         >>> apodisation_window("triangle", 4)
         tensor([0.2500, 0.7500, 0.7500, 0.2500])
     """
-    if name not in WINDOWS:
-        raise ValueError(f"Expected window to be one of {', '.join(WINDOWS)}, but got {name!r}.")
-    return WINDOWS[name]((2 * torch.arange(elements) + 1) / elements - 1)
+    return WINDOWS[one_of("window", name, WINDOWS)]((2 * torch.arange(elements) + 1) / elements - 1)
 
 
 def signal_to_noise_efficiency(weights: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ def signal_to_noise_efficiency(weights: Tensor) -> Tensor:
 
 
 def element_positions(elements: int, pitch_mm: float) -> Tensor:
-    """Places of the elements along the array, mm, 0 in its middle, ``(N,)``.
+    """Positions of the elements along the array, mm from its middle, ``(N,)``.
 
     Example:
         >>> element_positions(3, 0.2)
@@ -155,8 +155,7 @@ def lateral_spread(
         >>> lateral_spread(torch.ones(10), depth, offset, **kinds).abs().round(decimals=3)
         tensor([[1., 0.]])
     """
-    if receive not in RECEIVES:
-        raise ValueError(f"Expected receive to be one of {', '.join(RECEIVES)}, but got {receive!r}.")
+    one_of("receive", receive, RECEIVES)
     depth = depth_mm[:, None]
     sine = offset_mm / torch.hypot(offset_mm.expand(len(depth), -1), depth)
     beam = {"pitch_mm": pitch_mm, "wavelength_mm": wavelength_mm}

@@ -102,7 +102,7 @@ def ocular_array(
         element_width_mm=0.9 * pitch_mm,
         noise_rms=noise_rms,
         oversample=round(pixel / FINEST_MM) | 1,
-        scene="polar",
+        input="polar",
         gumbel=gumbel,
     )
 
@@ -118,7 +118,7 @@ def tissue_gain(array: TransducerArray) -> Tensor:
         (tensor([0.1700, 1.0000]), tensor([0.0900, 0.1200]))
     """
     drive = array.weights.expand(array.elements)
-    drive = drive * array.mask() if "logits" in array.quantities else drive
+    drive = drive * array.mask if "mask" in array.quantities else drive
     size = [round(FIELD_MM / side) for side in array.pixel_mm]
     return array.point_spread(drive[None], tuple(size))[0].abs().square().sum(-1).sqrt()
 

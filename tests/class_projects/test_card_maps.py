@@ -78,7 +78,7 @@ def speckled(count=64, seed=0):
 def test_card_6_non_negative_point_spread_before_pooling(size):
     x, target = speckled()
     # --- the user's lines
-    learned = Blur(kernel=nn.Parameter(Blur(0.7, radius=size // 2).point_spread()[0]))
+    learned = Blur(kernel=nn.Parameter(Blur(0.7, radius=size // 2).kernel))
     arms = {"none": nn.Identity(), "gaussian": Blur(1.5), "learned": learned}
     auc, audit = {}, MovementAudit(learned)
     for name, blur in arms.items():

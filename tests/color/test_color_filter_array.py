@@ -66,7 +66,7 @@ def test_a_mosaic_is_linear_and_one_filter_stands_at_each_place(name):
     cfa = ColorFilterArray(name).eval()
     a, b = colours(2, 3, 9, 11), colours(2, 3, 9, 11, seed=1)
     assert torch.allclose(cfa(0.3 * a + 0.5 * b), 0.3 * cfa(a) + 0.5 * cfa(b), atol=1e-6)
-    assert torch.equal(cfa.choice().sum(0), torch.ones(cfa.tile.shape[1:]))
+    assert torch.equal(cfa.tile.sum(0), torch.ones(cfa.pitch))
 
 
 @pytest.mark.parametrize("name", ["bayer", "x-trans"])
@@ -156,7 +156,7 @@ def test_evaluation_reads_one_filter_per_pixel_whatever_the_relaxation(relaxatio
     x = colours(2, 3, 9, 10)
     tile = cfa.physical()["tile"]
     assert torch.equal(cfa.hard(x), ColorFilterArray(tile).eval()(x))
-    assert torch.equal(tile.argmax(0), cfa.tile.argmax(0))
+    assert torch.equal(tile.argmax(0), cfa.tile_logits.argmax(0))
     soft = cfa.train()(x)
     assert torch.equal(soft, cfa.hard(x)) == (relaxation == "straight_through")
 
@@ -177,7 +177,7 @@ def test_a_sharp_softmax_is_the_choice_and_its_gradient_is_the_published_one():
     cfa.set_sharpness(5.0)
     weights = colours(3, 1, 4, 4, seed=2).double()
     (cfa(x) * weights).sum().backward()
-    share = torch.softmax(5.0 * cfa.tile.detach(), 0)
+    share = torch.softmax(5.0 * cfa.tile_logits.detach(), 0)
     light = torch.einsum("bchw,lc->blhw", x, cfa.transmission) / 3
     g = (light * weights).sum(0).reshape(4, 2, 2, 2, 2).sum((1, 3))
     expected = 5.0 * share * (g - (share * g).sum(0))

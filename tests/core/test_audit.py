@@ -7,6 +7,7 @@ from torch import nn
 from physlayer import (
     BitDepth,
     MovementAudit,
+    PixelLayout,
     audit_gradients,
     export_camera,
     parameter_groups,
@@ -147,3 +148,19 @@ def test_learned_state_into_a_fixed_layer_is_said_in_the_users_words():
 def test_bare_tensors_without_the_layers_description_are_welcome():
     state = {name: value for name, value in camera(2).state_dict().items() if not name.endswith("_extra_state")}
     assert camera(4).load_state_dict(state)
+
+
+def test_what_follows_from_a_free_tensor_is_named_after_the_hardware_everywhere():
+    """The optimiser moves logits; every account of it says which quantity of the hardware they are behind."""
+    net = nn.Sequential(PixelLayout(nn.Parameter(torch.zeros(3)), torch.zeros(4)), nn.Flatten(), nn.Linear(36, 2))
+    audit, optimizer = MovementAudit(net), torch.optim.Adam(parameter_groups(net))
+    step(net, optimizer)
+    assert audit_gradients(net, optimizer) == {"0.rows": "ok"}
+    movement = audit.report(net)["0.rows"]
+    assert movement.moved and movement.unit == "1" and audit.sentence(net) == ""
+    layer = net[0]
+    assert torch.equal(layer.rows, layer.row_logits.softmax(0)) and torch.equal(layer.physical()["rows"], layer.rows)
+    assert export_camera(net, (3, 8, 8))["layers"][0]["quantities"]["rows"]["unit"] == "share of the height"
+    restored = nn.Sequential(PixelLayout(nn.Parameter(torch.zeros(3)), torch.zeros(4)), nn.Flatten(), nn.Linear(36, 2))
+    restored.load_state_dict(net.state_dict())
+    assert torch.equal(restored[0].rows, layer.rows)

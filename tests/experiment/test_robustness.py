@@ -99,7 +99,7 @@ def test_card_23_what_is_learned_passes_the_audit():
     # ---
     assert set(audit_gradients(model).values()) == {"ok"} and audit.sentence(model) == ""
     # a network that may choose asks for more light and less noise of every kind
-    assert float(light.photons.detach()) > 60 and float(noise.standard_deviation.detach()) < 0.08
+    assert float(light.exposure_photons.detach()) > 60 and float(noise.noise_rms.detach()) < 0.08
     assert float(speckle.contrast.detach()) < 0.25 and float(spoilt.probability.detach()) < 0.08
 
 
@@ -107,8 +107,8 @@ def test_levels_carry_their_unit():
     assert [level.label for level in NOISE] == ["0.1 full scale", "0.6 full scale"]
     assert make_levels("probability", (0.05,), "1", SaltPepper)[0].label == "probability 0.05"
     layer = make_levels("exposure", (30,), "photons", PhotonNoise)[0].camera()[0]
-    quantity = layer.export()["quantities"]["photons"]
-    assert (quantity["value"], quantity["unit"]) == (30.0, "photons")
+    quantity = layer.export()["quantities"]["exposure_photons"]
+    assert (quantity["value"], quantity["unit"]) == (30.0, "photons per pixel")
 
 
 def test_crossed_levels_are_all_combinations_and_light_meets_the_first_axis_first():
@@ -190,7 +190,7 @@ def test_a_learned_denoiser_goes_with_its_network_and_the_noise_with_the_level()
     for tensor in trained[0].state_dict().values():
         tensor.add_(1)
     camera = carry_learned(trained, levels[1].camera(), levels[1].label)
-    assert float(camera[0].standard_deviation) == 0.5
+    assert float(camera[0].noise_rms) == 0.5
     for name, tensor in camera[1].state_dict().items():
         assert torch.equal(tensor, trained[0].state_dict()[name])
 
@@ -199,7 +199,7 @@ def test_a_learned_physical_quantity_is_kept_and_a_fixed_one_follows_the_level()
     trained = [PhotonNoise(100.0), BitDepth(4, gain=nn.Parameter(torch.tensor(1.7)))]
     level = Level(camera=lambda: [PhotonNoise(5.0), BitDepth(2, gain=nn.Parameter(torch.tensor(1.0)))])
     light, converter = carry_learned(trained, level.camera(), level.label)
-    assert float(light.photons) == 5 and converter.bits == 2
+    assert float(light.exposure_photons) == 5 and converter.bits == 2
     assert float(converter.gain.detach()) == pytest.approx(1.7)
 
 

@@ -116,7 +116,7 @@ def test_gradient_of_the_widths_is_exact():
     x = images(1, 1, 6, 9)
 
     def reading(rows, columns):
-        r, c = layout_edges(rows, 6), layout_edges(columns, 9)
+        r, c = layout_edges(rows.softmax(0), 6), layout_edges(columns.softmax(0), 9)
         low = collect(x, c[:-1], c[1:]).transpose(-1, -2)
         return collect(low, r[:-1], r[1:])
 
@@ -167,7 +167,7 @@ def test_spread_readings_show_every_scene_pixel_the_pixel_it_lies_in():
     x = images(2, 3, 10, 14)
     layout = PixelLayout(torch.randn(4).double(), torch.randn(5).double()).double()
     y, shown = layout(x), nn.Sequential(layout, layout.decoder((10, 14)))(x)
-    edges = [layout_edges(logits, size) for logits, size in ((layout.rows, 10), (layout.columns, 14))]
+    edges = [layout_edges(share, size) for share, size in ((layout.rows, 10), (layout.columns, 14))]
     for i in range(10):
         for j in range(14):
             row, column = (int((e[1:] <= place + 0.5).sum()) for e, place in zip(edges, (i, j), strict=True))
@@ -240,7 +240,7 @@ def test_gradient_of_a_shown_layout_is_that_of_its_shares():
     (residual * nn.Sequential(shown, shown.decoder((1, 64)))(x)).sum().backward()
     found, free.grad = free.grad.clone(), None
     # the same residual through the shares, whose gradient torch takes by itself
-    edges = layout_edges(free, 64)
+    edges = layout_edges(free.softmax(0), 64)
     light = collect(x, edges[:-1], edges[1:]) / edges.diff()
     shares = torch.stack([(edges[1:].clamp(i, i + 1) - edges[:-1].clamp(i, i + 1)) for i in range(64)])
     at = edges.detach()[1:-1]
@@ -272,6 +272,6 @@ def test_pixel_without_width_reads_nothing_and_the_others_stay_finite():
     reading = layout(torch.ones(1, 1, 1, 8))
     assert torch.isfinite(reading).all() and reading[..., 0] == 1
     reading.sum().backward()
-    assert torch.isfinite(layout.columns.grad).all()
+    assert torch.isfinite(layout.column_logits.grad).all()
     with pytest.raises(ValueError, match="Expected fill_factor to be at least 1e-4, but got 0"):
         CameraArray(lattice_shifts(1), factor=2, fill_factor=0.0)

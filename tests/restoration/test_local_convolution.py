@@ -231,7 +231,7 @@ CHECKS = [
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("form", FORMS)
 def test_layer_keeps_the_promises_of_the_contract_that_concern_digital_layers(form, check):
-    check(LayerCase(form, lambda: LocallyConnected2d((3, 2), (37, 31), 3, form=form), levels=None))
+    check(LayerCase(form, lambda: LocallyConnected2d((3, 2), (37, 31), 3, form=form), n_levels=None))
 
 
 EYE = torch.eye(6)

@@ -459,6 +459,15 @@ def test_a_fixed_quantity_has_a_map_when_it_is_named():
     assert not model[0].offset.requires_grad
 
 
+def test_a_map_of_what_follows_from_a_free_tensor_bears_the_name_of_the_hardware():
+    from physlayer import ColorWeights
+
+    weights, scene = nn.Parameter(torch.full((1, 3), 2.0)), images().expand(-1, 3, -1, -1)
+    model = nn.Sequential(ColorWeights(weights, constraint="simplex"), *chain()[1:])
+    result = parameter_saliency(model, scene, 1)
+    assert list(result) == ["0.weights"] and result["0.weights"].shape == (3, 1, 3)
+
+
 def test_parameter_maps_see_the_layers_of_physlayer():
     from physlayer import Response
 

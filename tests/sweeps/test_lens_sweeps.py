@@ -7,7 +7,7 @@ from physlayer.sweeps import blur, deconvolution, fluorophores, shift_variant_bl
 from physlayer.tasks.fluorophores import make_cells
 from torch import nn
 
-from physlayer import camera_cost
+from physlayer import SENSORS, camera_cost
 from physlayer.color.unmixing import cramer_rao_bound
 from physlayer.experiment.spec import Point
 
@@ -35,7 +35,7 @@ def test_random_kernel_spreads_a_point_as_far_as_the_gaussian(sigma):
     gaussian, random = (blur.SWEEP.variant(arm).camera(point(sigma))[0] for arm in ("fixed", "random"))
     assert spot_moment(random) == pytest.approx(spot_moment(gaussian), rel=1e-3)
     assert sigma < 1 or spot_moment(gaussian) == pytest.approx(2 * sigma**2, rel=1e-2)
-    assert not torch.allclose(random.point_spread(), gaussian.point_spread(), atol=1e-3)
+    assert not torch.allclose(random.kernel, gaussian.kernel, atol=1e-3)
 
 
 @pytest.mark.parametrize("arm", ["learned", "learned_width"])
@@ -44,7 +44,7 @@ def test_learned_blur_keeps_its_reach_whatever_the_optimiser_does(arm):
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.add_(5 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
-    spread = layer.point_spread(3)
+    spread = layer.kernel.expand(3, -1, -1)
     assert tuple(spread.shape[1:]) == (13, 13)  # 4σ on each side
     assert torch.allclose(spread.sum((1, 2)), torch.ones(len(spread)))
     if arm == "learned_width":
@@ -129,7 +129,9 @@ def test_bound_without_light_is_the_variance_between_cells_and_with_much_the_bou
     monkeypatch.setattr(fluorophores, "PHOTONS", 1e-6)
     assert float(fluorophores.bound(filters, scenes)) == pytest.approx(float(abundance.var(0).sum()), rel=1e-3)
     monkeypatch.setattr(fluorophores, "PHOTONS", 1e6)
-    electrons = filters.mixing() * 1e6 * fluorophores.SENSOR["quantum_efficiency"] * float(cell.sum((2, 3)).mean())
+    electrons = (
+        filters.mixing() * 1e6 * SENSORS[fluorophores.KIND]["quantum_efficiency"] * float(cell.sum((2, 3)).mean())
+    )
     light = float(cramer_rao_bound(electrons, abundance.mean(0)).sum())
     assert float(fluorophores.bound(filters, scenes)) == pytest.approx(light, rel=1e-2)
 

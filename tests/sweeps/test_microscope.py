@@ -113,7 +113,7 @@ def test_leds_that_are_off_need_no_picture(arm, lit):
     pictures, leds = camera(illumination, arm, point(100.0))[:2]
     weights = torch.zeros(25)
     places = [illumination.tilts(32, 32).tolist().index(tilt) for tilt in pictures.tilt_cycles.tolist()]
-    weights[places] = leds.power()
+    weights[places] = leds.weights
     x, whole = scenes(2, 1, 32, 32), camera(illumination, "learned", point(100.0))[0]
     expected = torch.einsum("bkhw,k->bhw", whole(x), weights)
     seen = leds(pictures(x))

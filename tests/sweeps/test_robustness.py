@@ -114,7 +114,7 @@ def test_the_weights_that_are_handed_on_are_those_that_were_trained_and_only_the
     own, off = (torch.load(stored[name], weights_only=True) for name in ("trained_0.1_0.1", "trained_0.1_0"))
     tensors = [name for name, value in own.items() if isinstance(value, torch.Tensor)]
     assert own.keys() == off.keys() and len(tensors) > 10
-    assert [name for name in tensors if not torch.equal(own[name], off[name])] == ["0.standard_deviation"]
+    assert [name for name in tensors if not torch.equal(own[name], off[name])] == ["0.noise_rms"]
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ def point(keep, shape=(1, 12, 12), seed=0, scenes=60):
 
 
 def mask_of(arm, at):
-    return SWEEP.variant(arm).camera(at)[0].mask()
+    return SWEEP.variant(arm).camera(at)[0].mask.detach()
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -31,7 +31,7 @@ def test_every_arm_reads_exactly_the_same_number_of_pixels(arm, shape):
         at = point(keep, shape, scenes=20)  # fewer scenes than pixels, too
         layer, k = SWEEP.variant(arm).camera(at)[0], max(1, round(keep * pixels))
         reading = nn.Sequential(*SWEEP.variant(arm).camera(at)).eval()(1.5 + torch.rand(2, *shape))
-        assert int(layer.mask().sum()) == layer.keep == k
+        assert int(layer.mask.detach().sum()) == layer.keep == k
         assert ((reading != 0).sum((2, 3)) == k).all()
         assert layer.cost(shape)["n_samples"] == k * shape[0]
 
@@ -101,7 +101,7 @@ def test_random_places_differ_between_seeds_and_are_nested_within_one():
 
 def test_learned_places_start_at_random_with_the_stated_spread():
     layer = SWEEP.variant("learned").camera(point(1 / 4, (1, 60, 80)))[0]
-    assert isinstance(layer.free_parameter("logits"), nn.Parameter)
+    assert isinstance(layer.free_parameter("mask"), nn.Parameter)
     assert float(layer.logits.detach().std()) == pytest.approx(0.5, rel=0.05)
     assert not torch.equal(mask_of("learned", point(1 / 4)), mask_of("learned", point(1 / 4, seed=1)))
 
@@ -137,4 +137,4 @@ def test_unread_pixels_are_zero_and_read_ones_differ_from_the_mean_scene(arm):
     at, x = point(1 / 4, (3, 12, 12)), torch.rand(2, 3, 12, 12)
     (layer,) = SWEEP.variant(arm).camera(at)
     reading = layer.eval()(x)
-    assert torch.allclose(reading, layer.mask() * (x - at.scenes().mean(0)))
+    assert torch.allclose(reading, layer.mask.detach() * (x - at.scenes().mean(0)))

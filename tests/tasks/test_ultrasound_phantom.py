@@ -197,9 +197,9 @@ def test_gain_of_the_display_follows_the_array_and_may_be_learned():
     assert float(camera[2].reference[32].mean()) == pytest.approx(REFERENCE / 4, rel=0.02)  # at the focus
     logits = torch.nn.Parameter(torch.linspace(0, 1, 64))
     learned = ocular_camera(ocular_array(logits=logits, keep=20), reference=torch.nn.Parameter(torch.tensor(0.1)))
-    assert learned[2].learned() == ("reference",) and learned[0].learned() == ("logits",)
+    assert learned[2].learned() == ("reference",) and learned[0].learned() == ("mask",)
     learned.train()(torch.rand(2, 2, 64, 64)).sum().backward()
-    assert bool(learned[0].free_parameter("logits").grad.any())
+    assert bool(learned[0].free_parameter("mask").grad.any())
 
 
 # Reproducibility, patients
