@@ -27,8 +27,9 @@ def parameter_saliency(
 
     with :math:`v` the quantity that the layer uses (unit: its own), not the free number :math:`\theta` behind
     its bound; where the hardware's value is computed from a free tensor, as a mask from logits, that tensor.
-    Costs a forward and a backward pass per image: slower than ``torch.func.vmap``, but it works with every straight-through ``autograd.Function``. A factor that a layer puts on its own gradient stays in
-    the map: build ``LearnedStep`` with ``scale_gradient=False`` to compare its map with others.
+    Costs a forward and a backward pass per image: slower than ``torch.func.vmap``, but it works with every
+    straight-through ``autograd.Function``. A factor that a layer puts on its own gradient stays in the map:
+    build ``LearnedStep`` with ``scale_gradient=False`` to compare its map with others.
 
     Args:
         model: camera and network; left as it was.
