@@ -58,10 +58,9 @@ def styles(sweep: Sweep, variants: Sequence[Variant]) -> dict[str, Style]:
         sweep: gives the order of the colours. variants: the arms to draw, retrained copies included.
 
     Example:
-        >>> arms = (Variant("a", "a", list), Variant("a_shuffled", "b", list, camera_from="a"))
-        >>> sweep = Sweep("s", "bits", "bits", 1, 8, "1", arms, ("a",), bound="a_shuffled", baseline="a")
-        >>> looks = styles(sweep, list(arms))
-        >>> looks["a"].colour == looks["a_shuffled"].colour, looks["a_shuffled"].hollow
+        >>> arms = (Variant("a", "a", list), Variant("shuffled", "b", list, camera_from="a"), Variant("c", "c", list))
+        >>> looks = styles(Sweep("s", "bits", "bits", 1, 8, "1", arms, ("a",), bound="c", baseline="a"), arms)
+        >>> looks["a"].colour == looks["shuffled"].colour, looks["shuffled"].hollow
         (True, True)
     """
     known = list({v.name: v for v in (*sweep.variants, *variants)}.values())
