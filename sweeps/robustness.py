@@ -69,7 +69,7 @@ KINDS = {
 
 def build_options() -> argparse.ArgumentParser:
     """Options that no other sweep has; they say which sweep it is."""
-    parser = argparse.ArgumentParser(prog="sweeps/robustness.py", add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(
         "--noise", choices=KINDS, default="gaussian", help="what makes the images worse (default gaussian)"
     )

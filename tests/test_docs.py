@@ -35,9 +35,11 @@ def test_readme_holds_the_two_commands_on_one_line_each():
 
 def test_python_blocks_of_the_guide_run_in_order(tmp_path, monkeypatch):
     import torch
+    from physlayer.tasks import base
     from torch import nn
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(base, "_found", {})  # the guide registers its task
     cnn = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
     for page in (ROOT / "README.md", ROOT / "docs" / "your_own_data.md"):
         names = {"my_cnn": cnn}
@@ -47,14 +49,20 @@ def test_python_blocks_of_the_guide_run_in_order(tmp_path, monkeypatch):
             assert model.eval()(torch.rand(2, 3, 60, 80)).shape == (2, 2)
 
 
-def test_task_of_the_guide_has_the_interface_and_loads(tmp_path):
+def test_task_and_sweep_of_the_guide_run(tmp_path, monkeypatch):
+    import math
+
     import numpy as np
     import torch
-    from physlayer.tasks.base import Options
+    from physlayer.tasks import Options, base
     from torch import nn
 
+    from physlayer.experiment import main
+
     page = (ROOT / "docs" / "your_own_data.md").read_text(encoding="utf-8")
-    (block,) = (b for b in re.findall(r"```python\n(.*?)```", page, flags=re.S) if "tasks/mine" in b)
+    own = page[page.index("## A task of your own") :]
+    blocks = re.findall(r"```python\n(.*?)```", own, flags=re.S)
+    assert "# mine.py" in blocks[0] and "register(TASK)" in blocks[1] and "SWEEP = " in blocks[2]
     targets = torch.arange(40) % 2
     names = {
         "my_images": lambda folder: (
@@ -62,18 +70,37 @@ def test_task_of_the_guide_has_the_interface_and_loads(tmp_path):
             targets,
             np.array([f"tree_{i // 4}_{i % 2}" for i in range(40)]),
         ),
-        "my_network": lambda shape, classes: nn.Linear(shape[0], classes),
+        "my_network": lambda shape, classes: nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), classes)),
     }
-    exec(compile(block, "guide", "exec"), names)
+    monkeypatch.setattr(base, "_found", {})
+    for block in blocks:
+        exec(compile(block, "guide", "exec"), names)
     task = names["TASK"]
     data = task.load(Options(data="folder"))
     assert not set(data.pool.groups) & set(data.test.groups) and len(data.pool) + len(data.test) == 40
-    assert task.network(task.default_network(Options()), (3, 8, 8), 2).out_features == 2
+    assert task.network(task.default_network(Options()), (3, 8, 8), 2)(torch.zeros(1, 3, 8, 8)).shape == (1, 2)
     assert task.network("small", (3, 8, 8), 2) is not None and task.recipe(Options(fast=True)).epochs == 2
     assert (
         data.split(0)["validation"].images.shape[1:]
         == task.augment(data.test.images, data.test.targets, None)[0].shape[1:]
     )
+    command = [
+        "--task",
+        "mine",
+        "--bits",
+        "1",
+        "--seeds",
+        "1",
+        "--epochs",
+        "1",
+        "--jobs",
+        "1",
+        "--no-report",
+        "--out",
+        str(tmp_path),
+    ]
+    assert main(names["SWEEP"], "manual", command) == 0
+    assert len(list(tmp_path.glob("records/*.json"))) == 3
 
 
 def test_class_projects_of_the_page_are_the_tested_lines_and_at_most_fifteen(monkeypatch):

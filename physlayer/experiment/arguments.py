@@ -55,9 +55,9 @@ def check_counts(args: argparse.Namespace) -> None:
         raise ValueError(f"Expected --device to be available, but got {args.device!r}: {reason}") from error
 
 
-def folder_name(args: argparse.Namespace) -> str:
+def folder_name(data: str | None, task: str) -> str:
     """Which of a task's sets it is, in a word for the figure."""
-    if args.data is None:
+    if data is None:
         return "embedded"
-    name = Path(args.data).resolve().name
-    return "real" if name == args.task else name
+    name = Path(data).resolve().name
+    return "real" if name == task else name

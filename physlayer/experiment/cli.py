@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import warnings
 
@@ -10,14 +11,14 @@ from physlayer.experiment.axis import EXAMPLES
 from physlayer.experiment.command import run_command
 from physlayer.experiment.spec import Sweep
 
-__all__ = ["build_parser", "main"]
+__all__ = ["build_parser", "main", "program_name"]
 
 
 def build_parser(sweep: Sweep, manual: str, own: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
-    """Options shared by all sweeps, behind the ``own`` ones of a script (a parser of its name, ``add_help=False``)."""
+    """Options shared by all sweeps, behind the ``own`` ones of a script (a parser with ``add_help=False``)."""
     parser = argparse.ArgumentParser(
-        prog=f"sweeps/{sweep.name}.py" if own is None else own.prog,
-        description=manual,
+        prog=program_name(),
+        description=re.sub(r"python sweeps/\w+\.py", lambda _: program_name(), manual),
         parents=[] if own is None else [own],
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # --lr would be --lr-physics
@@ -25,7 +26,7 @@ def build_parser(sweep: Sweep, manual: str, own: argparse.ArgumentParser | None 
     add = parser.add_argument
     add(f"--{sweep.parameter}", dest="values", default=sweep.default, metavar="LIST",
         help=f"values to sweep, as {EXAMPLES[sweep.scale]} (default {sweep.default})")  # fmt: skip
-    add("--task", default=sweep.task, help=f"folder under tasks/ (default {sweep.task})")
+    add("--task", default=sweep.task, help=f"name of a task, or path/to/file.py:NAME (default {sweep.task})")
     add("--data", help="folder of the real data (default: the task's embedded data)")
     add("--width", type=int, help="width of the images in pixels (default: the task's own)")
     add("--variants", default=",".join(sweep.chosen), metavar="LIST",
@@ -71,6 +72,12 @@ def build_parser(sweep: Sweep, manual: str, own: argparse.ArgumentParser | None 
         help="train on the images as they are, without the task's mirrors, turns, lamps and noise")  # fmt: skip
     add("--no-report", action="store_true", help="write summary.csv only, no figure and no report")
     return parser
+
+
+def program_name() -> str:
+    """How the running script was started: by its file, or by ``-m`` and its module."""
+    spec = sys.modules["__main__"].__spec__
+    return f"python {sys.argv[0]}" if spec is None else f"python -m {spec.name}"
 
 
 def main(

@@ -13,7 +13,7 @@ from typing import Any
 from physlayer.data.image_set import TaskData
 from physlayer.experiment.arguments import check_counts, chosen_variants, folder_name, parse_seeds
 from physlayer.experiment.outputs import write_outputs
-from physlayer.experiment.preflight import require_answers, require_cameras, require_judgement, require_task
+from physlayer.experiment.preflight import require_answers, require_cameras, require_judgement, require_scenes
 from physlayer.experiment.problem_info import problem_description
 from physlayer.experiment.record import TestSet
 from physlayer.experiment.records import read_record, read_records, record_path, writable_folder, write_test_set
@@ -21,8 +21,7 @@ from physlayer.experiment.run import Run, make_runs
 from physlayer.experiment.runner import task_data
 from physlayer.experiment.scheduler import execute
 from physlayer.experiment.spec import Sweep, Variant
-from physlayer.tasks import base as tasks
-from physlayer.tasks.base import Options, Task
+from physlayer.tasks.base import Options, Task, get_task, sendable_task
 from physlayer.training.recipe import Recipe
 
 __all__ = ["run_command"]
@@ -42,28 +41,28 @@ def run_command(sweep: Sweep, args: argparse.Namespace) -> int:
     chosen = chosen_variants(sweep, args.variants, retrain=args.retrain)
     check_counts(args)
     out = writable_folder(args.out or Path("runs") / sweep.name)
-    task = tasks.get_task(args.task)
-    require_task(sweep, args.task, task)
+    task = get_task(args.task)
+    require_scenes(sweep, task)
     options = Options(
         data=args.data, fast=args.fast, groups=args.groups, skip_unreadable=args.skip_unreadable,
         drop_straddling=args.drop_straddling, width=args.width, development=args.development,
     )  # fmt: skip
-    data = task_data(args.task, options)
+    data = task_data(task.name, options)
     require_judgement(data)
     for seed in seeds:
         data.split(seed)  # every seed must give a valid split before hours are spent on the first
     recipe = recipe_of(task, options, args)
     network = args.network or task.default_network(options)
     require_answers(task, network, data, default=task.default_network(options))
-    shared = {"task": args.task, "data": data.fingerprint, "network": network, "recipe": recipe}
+    shared = {"task": task.name, "data": data.fingerprint, "network": network, "recipe": recipe}
     runs = make_runs(sweep, chosen, values, seeds, shared)
     require_cameras(chosen, [run for run in runs if not record_path(out, run.key).exists()], data)
-    announce(test_set_of(data, args, other_looks(out, runs)), out)
+    announce(test_set_of(data, task.name, args, other_looks(out, runs)), out)
     print(
         f"{sweep.name}: {len(values)} values × {len(chosen)} arms × {len(seeds)} seeds, {len(runs)} runs of "
         f"{recipe['epochs']} epochs, {args.jobs} at a time, records in {out}/records"
     )
-    settings = {"options": options, "device": args.device, "log_dir": args.log_dir}
+    settings = {"task": sendable_task(task.name), "options": options, "device": args.device, "log_dir": args.log_dir}
     return compute(sweep, chosen, runs, out, settings, jobs=args.jobs, report=not args.no_report)
 
 
@@ -81,7 +80,7 @@ def recipe_of(task: Task, options: Options, args: argparse.Namespace) -> dict[st
     return recipe
 
 
-def test_set_of(data: TaskData, args: argparse.Namespace, looked: str) -> TestSet:
+def test_set_of(data: TaskData, task: str, args: argparse.Namespace, looked: str) -> TestSet:
     """What the runs will be judged on; ``looked`` says with which other settings it was."""
     groups = data.test.groups.tolist()
     notes = list(data.notes)
@@ -95,7 +94,7 @@ def test_set_of(data: TaskData, args: argparse.Namespace, looked: str) -> TestSe
         fingerprint=data.fingerprint,
         problem=problem_description(data),
         notes=tuple(notes),
-        title=f"{args.task}, {folder_name(args)}" + (", SMOKE RUN" if args.fast else ""),
+        title=f"{task}, {folder_name(args.data, task)}" + (", SMOKE RUN" if args.fast else ""),
         targets=data.problem.truth(data.test.targets),
         groups=groups,
         straddling=sorted(set(groups) & set(data.pool.groups.tolist())),

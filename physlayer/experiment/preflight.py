@@ -14,19 +14,20 @@ from physlayer.experiment.run import Run
 from physlayer.experiment.spec import Sweep, Variant
 from physlayer.tasks.base import Task, require_pictures
 
-__all__ = ["require_answers", "require_cameras", "require_judgement", "require_task"]
+__all__ = ["require_answers", "require_cameras", "require_judgement", "require_scenes"]
 
 
-def require_task(sweep: Sweep, name: str, task: Task) -> None:
+def require_scenes(sweep: Sweep, task: Task) -> None:
     """Refuse a task whose scenes the sweep's cameras do not understand.
 
     Raises:
         ValueError: naming the tasks, or the sweeps, that go together.
     """
     require_pictures(task, sweep.name)
-    if sweep.tasks and name not in sweep.tasks:
+    if sweep.tasks and task.name not in sweep.tasks:
         raise ValueError(
-            f"Expected --task to be {' or '.join(sweep.tasks)}, whose scenes {sweep.name} understands, but got {name}."
+            f"Expected --task to be {' or '.join(sweep.tasks)}, whose scenes {sweep.name} understands, but got "
+            f"{task.name}."
         )
 
 
@@ -39,8 +40,8 @@ def require_judgement(data: TaskData) -> None:
     n_groups = len(set(data.test.groups.tolist()))
     if n_groups < 2:
         raise ValueError(
-            f"Expected a test set of at least 2 sources, but got {n_groups} ({len(data.test)} images): an interval over "
-            "sources needs more; add images of other sources."
+            f"Expected a test set of at least 2 sources, but got {n_groups} ({len(data.test)} images): an interval "
+            "over sources needs more; add images of other sources."
         )
     if data.problem.kind != "classification":
         return

@@ -23,6 +23,8 @@ def provenance() -> dict[str, Any]:
 
     root = Path(__file__).resolve().parents[2]
     try:
+        if not (root / ".git").exists():
+            raise FileNotFoundError("installed: a repository around it is somebody else's")
         commit = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             capture_output=True, text=True, timeout=10, check=True,

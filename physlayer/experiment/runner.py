@@ -33,8 +33,7 @@ from physlayer.experiment.records import camera_export, write_record
 from physlayer.experiment.run import Run
 from physlayer.experiment.spec import Point, Sweep, Variant
 from physlayer.problems.base import Problem
-from physlayer.tasks import base as tasks
-from physlayer.tasks.base import Options
+from physlayer.tasks.base import Options, get_task
 from physlayer.training.loop import FitResult, TrainingError, fit
 from physlayer.training.prediction import DRAWS, predict_exposures
 from physlayer.training.recipe import Recipe
@@ -50,8 +49,8 @@ Train = Callable[..., tuple[nn.Sequential, FitResult]]
 
 @functools.lru_cache(maxsize=2)
 def task_data(task: str, options: Options) -> TaskData:
-    """Data of a task, loaded once per process."""
-    data: TaskData = tasks.get_task(task).load(options)
+    """Data of a task, by its name, loaded once per process."""
+    data: TaskData = get_task(task).load(options)
     return data.development() if options.development else data
 
 
@@ -78,7 +77,7 @@ def run_one(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict[
 
 def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict[str, Any]) -> Record:
     started = time.perf_counter()
-    task, recipe = tasks.get_task(run.task), Recipe(**run.recipe)
+    task, recipe = get_task(settings["task"]), Recipe(**run.recipe)  # from now on known by its name, too
     data = task_data(run.task, settings["options"])
     splits, point = data.split(run.seed), point_of(run, data)
 

@@ -6,6 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 from physlayer.experiment.provenance import provenance
@@ -60,9 +61,19 @@ def _parallel(
             yield run_one(sweep, variant, run, out, settings)
         return
     from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 
     calls = (delayed(run_one)(sweep, variant, run, out, settings) for variant, run in work)
-    yield from Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(calls)
+    try:
+        yield from Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(calls)
+    except TerminatedWorkerError:  # killed, as for memory
+        raise
+    except (PicklingError, BrokenProcessPool) as error:
+        reason = str(error.__cause__ or error).rstrip('"\n').splitlines()[-1]
+        raise ValueError(
+            f"Expected arms and a task that can be sent to other processes, but got {reason}; define them in a module "
+            "that your script imports, or use --jobs 1."
+        ) from error
 
 
 def _tell_of_other_commits(records: Sequence[Record]) -> None:

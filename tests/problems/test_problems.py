@@ -229,12 +229,12 @@ SWEEP = Sweep(
 
 @pytest.mark.parametrize("kind", ["regression", "segmentation"])
 def test_sweep_reports_numbers_and_masks_as_it_does_classes(kind, tmp_path, monkeypatch, capsys):
-    import physlayer.tasks.base
+    from physlayer.tasks import base, register
 
     from physlayer.experiment import runner as engine
 
-    monkeypatch.setattr(physlayer.tasks.base, "get_task", lambda name: Squares(kind))
-    monkeypatch.setattr(physlayer.tasks.base, "task_names", lambda: ("squares",))
+    monkeypatch.setattr(base, "_found", {})
+    register(Squares(kind))
     engine.task_data.cache_clear()
     command = ["--task", "squares", "--bits", "1,8", "--seeds", "2", "--jobs", "1", "--out", str(tmp_path)]
     assert main(SWEEP, "squares", command) == 0

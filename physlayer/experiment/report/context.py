@@ -30,8 +30,9 @@ class ReportContext:
     """All that the sections of a report draw from.
 
     Args:
-        sweep, variants, records, rows, test_set, out, settings: as for
-            :func:`physlayer.experiment.report.page.write_report`.
+        sweep: what was run. variants: its arms. records: of all runs. rows: as in ``summary.csv``.
+        test_set: problem, targets and groups of the test images. out: output folder, with ``models/`` and ``logits/``.
+        settings: ``{"options": …}`` of the task, from which its data can be loaded again.
     """
 
     sweep: Sweep
@@ -108,7 +109,9 @@ class ReportContext:
             ValueError: if the record holds none, as of masks.
         """
         if record.predictions is None:
-            raise ValueError(f"Expected record {record.key} to hold predictions, but got none.")
+            raise ValueError(
+                f"Expected record {record.key} to hold predictions, but got none; masks follow from `outputs`."
+            )
         return np.array(record.predictions["test"])
 
     def probabilities(self, record: Record) -> np.ndarray:
@@ -137,7 +140,7 @@ class ReportContext:
     def examples(self, per_class: int = 1) -> tuple[Tensor, Tensor]:
         """First test images of each class as the scene the sensor gets, ``(B, C, H, W)``, and their class.
 
-        Without classes the first images of as many sources, and the output to explain: the first number, the object.
+        Without classes the first images of as many groups, and the output to explain: the first number, the object.
         """
         test = self.test_images
         if self.problem.kind == "classification":

@@ -125,15 +125,17 @@ def reliability_figure(context: ReportContext) -> Figure:
 
 @section("Most confident mistakes", place=70, problems=("classification",))
 def mistakes_section(context: ReportContext) -> Iterator[Block]:
-    """Test images that the network got wrong and was most sure of, at most one of a source, lowest seed."""
+    """Test images that the network got wrong and was most sure of, at most one of a group, lowest seed."""
     test = context.test_images
     for variant, value in context.ends():
         record = context.members(variant, value)[0]
         probabilities = context.probabilities(record)
         sure, found = probabilities.max(1), probabilities.argmax(1)
         wrong = [i for i in np.argsort(-sure, kind="stable") if found[i] != context.targets[i]]
-        sources = dict.fromkeys(test.groups[wrong])
-        wrong = [next(i for i in wrong if test.groups[i] == source) for source in list(sources)[:MISTAKES]]
+        surest: dict[str, int] = {}
+        for i in wrong:
+            surest.setdefault(test.groups[i], i)
+        wrong = list(surest.values())[:MISTAKES]
         yield Heading(context.title(variant, value))
         if not wrong:
             yield Paragraph("None: every test image was right.")
@@ -141,7 +143,7 @@ def mistakes_section(context: ReportContext) -> Iterator[Block]:
         scenes = test.batch(torch.tensor(wrong), linear=context.linear)
         figure, grid = panels(len(wrong), MISTAKES, 0.95, 0.45 + 0.95 * scenes.shape[2] / scenes.shape[3])
         for axes, scene, i in zip(grid, scenes, wrong, strict=True):
-            axes.imshow(on_screen(scene, context.linear), cmap="gray", interpolation="nearest")
+            axes.imshow(on_screen(scene, context.linear), interpolation="nearest")
             true, taken = (short(context.class_names[k]) for k in (context.targets[i], found[i]))
             axes.set_title(f"{true}\nas {taken} {sure[i]:.2f}", fontsize=6)
             bare(axes)
