@@ -34,7 +34,6 @@ from torch import nn
 from physlayer import Blur, GaussianNoise, PhotonNoise, PixelBinning, SaltPepper, SpeckleNoise
 from physlayer.experiment import Point, Sweep, Variant, no_layer, parse_values
 from physlayer.experiment.cli import main as run_sweep
-from physlayer.experiment.cli import program_name
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ KINDS = {
 
 def build_options() -> argparse.ArgumentParser:
     """Options that no other sweep has; they say which sweep it is."""
-    parser = argparse.ArgumentParser(prog=program_name(), add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(
         "--noise", choices=KINDS, default="gaussian", help="what makes the images worse (default gaussian)"
     )

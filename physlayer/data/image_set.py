@@ -15,6 +15,8 @@ from physlayer.data.splits import group_codes, group_split
 from physlayer.problems.base import Problem
 from physlayer.problems.classification import Classification
 
+__all__ = ["ENCODINGS", "ImageSet", "TaskData", "fingerprint"]
+
 ENCODINGS = ("linear", "srgb")
 KINDS = {torch.int64: 1, torch.float32: 2, torch.uint8: 3}  # of targets, with their number of axes
 DEVELOPMENT_FRACTION, DEVELOPMENT_SEED = 0.25, 548  # the same sources for everybody, whatever seeds are run

@@ -15,10 +15,10 @@ __all__ = ["build_parser", "main", "program_name"]
 
 
 def build_parser(sweep: Sweep, manual: str, own: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
-    """Options shared by all sweeps, behind the ``own`` ones of a script (a parser of its name, ``add_help=False``)."""
+    """Options shared by all sweeps, behind the ``own`` ones of a script (a parser with ``add_help=False``)."""
     parser = argparse.ArgumentParser(
         prog=program_name(),
-        description=re.sub(r"python sweeps/\w+\.py", program_name(), manual),
+        description=re.sub(r"python sweeps/\w+\.py", lambda _: program_name(), manual),
         parents=[] if own is None else [own],
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # --lr would be --lr-physics

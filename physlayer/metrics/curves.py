@@ -42,7 +42,8 @@ def roc_points(positive, scores) -> RocPoints:
     """
     from sklearn.metrics import roc_curve
 
-    return RocPoints(*roc_curve(*_scores(positive, scores)))
+    positive, scores = _scores(positive, scores)
+    return RocPoints(*roc_curve(positive, scores))
 
 
 def precision_recall_points(positive, scores) -> PrecisionRecallPoints:
@@ -62,7 +63,8 @@ def precision_recall_points(positive, scores) -> PrecisionRecallPoints:
     from sklearn.metrics import precision_recall_curve
 
     positive, scores = _scores(positive, scores)
-    return PrecisionRecallPoints(*precision_recall_curve(positive, scores), float(positive.mean()))
+    precision, recall, threshold = precision_recall_curve(positive, scores)
+    return PrecisionRecallPoints(precision, recall, threshold, float(positive.mean()))
 
 
 def _scores(positive, scores):

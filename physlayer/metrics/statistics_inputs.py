@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 __all__ = ["checked_labels", "checked_scores", "checked_vector", "expect"]
 
 
-def expect(condition: bool, what: str, got: object, fix: str) -> None:
+def expect(condition: bool | np.bool_, what: str, got: object, fix: str) -> None:
     """Raise a ``ValueError`` of one sentence unless the condition holds."""
     if not condition:
         raise ValueError(f"Expected {what}, but got {got}; {fix}.")

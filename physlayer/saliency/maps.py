@@ -52,7 +52,7 @@ def saliency(
     ========================== =========================================================================
     ``gradient``               :math:`\partial s/\partial x` (Simonyan 2013, arXiv:1312.6034)
     ``guided_backpropagation`` the same with negative gradients dropped at every ReLU of the network
-                               (Springenberg 2014, arXiv:1412.6806); see :func:`randomisation_check`
+                               (Springenberg 2014, arXiv:1412.6806); see :func:`.randomisation_check`
     ``grad_cam``               :math:`[\sum_k \alpha_k A_k]_+`, :math:`\alpha_k` = mean of
                                :math:`\partial s/\partial A_k` (Selvaraju 2017, arXiv:1610.02391)
     ``integrated_gradients``   :math:`x \int_0^1 \partial s(ax)/\partial x\, da`, from a dark image
@@ -72,7 +72,7 @@ def saliency(
         method: one of `METHODS`.
         wrt: ``"scene"``, or ``"reading"`` for the digital image that the network receives.
         reading_layers: how many leading layers are the camera, or the submodule whose output is the reading;
-            ``None`` takes the leading physical layers (:func:`split_camera`).
+            ``None`` takes the leading physical layers (:func:`.split_camera`).
         layer: Grad-CAM only: the layer that gives :math:`A`; ``None`` takes the network's last ``Conv2d``.
         relu: Grad-CAM only: keep positive evidence alone.
         upsample: Grad-CAM only: bilinear to the size of the scene or reading.

@@ -34,7 +34,7 @@ def parameter_saliency(
     Args:
         model: camera and network; left as it was.
         images: scenes ``(B, C, H, W)``, intensities in 0…1 of full scale.
-        targets: as for :func:`saliency`.
+        targets: as for :func:`.saliency`.
         names: quantities such as ``"0.gain"``; a fixed one may be named; ``None`` takes all learned.
 
     Returns:

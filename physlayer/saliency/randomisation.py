@@ -36,14 +36,14 @@ def randomisation_check(
     its ReLU, which empties many maps. Constant maps have no rank order and are left out.
 
     Args:
-        model, images, targets, method, wrt, reading_layers, layer: as for :func:`saliency`.
+        model, images, targets, method, wrt, reading_layers, layer: as for :func:`.saliency`.
         generator: draws the new weights, and the noise of ``smooth_gradient`` (the same for both maps).
 
     Returns:
         Mean rank correlation, -1…1, of maps ``(B, …)``.
 
     Raises:
-        ValueError: as for :func:`saliency`, or if every map is constant.
+        ValueError: as for :func:`.saliency`, or if every map is constant.
 
     Example:
         >>> model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
