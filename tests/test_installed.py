@@ -8,7 +8,7 @@ import zipfile
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from shutil import copy, copytree, ignore_patterns
+from shutil import copy, copytree, ignore_patterns, which
 
 import pytest
 
@@ -73,8 +73,13 @@ def wheel(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def installed(wheel, tmp_path_factory) -> Path:
-    """A folder that holds the installed wheel and nothing else."""
-    target = tmp_path_factory.mktemp("installed")
+    """A folder that holds the installed wheel and nothing else, in somebody else's repository."""
+    project = tmp_path_factory.mktemp("project")
+    if which("git"):
+        who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
+        for command in (["init", "--quiet"], [*who, "commit", "--quiet", "--allow-empty", "--message=theirs"]):
+            subprocess.run(["git", "-C", str(project), *command], check=True)
+    target = project / "site"
     pip("install", "--target", target, wheel)
     return target
 
@@ -126,10 +131,9 @@ def run(arguments: list[str | Path], folder: Path, *paths: Path) -> str:
     return done.stdout
 
 
-def tasks_of(folder: Path, sweep: str) -> list[str]:
-    """The task of every record of a sweep."""
+def records(folder: Path, sweep: str) -> list[dict]:
     paths = (folder / "runs" / sweep / "records").glob("*.json")
-    return sorted(json.loads(path.read_text(encoding="utf-8"))["task"] for path in paths)
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
 def test_the_wheel_holds_all_of_the_tree_under_one_name(wheel):
@@ -150,10 +154,13 @@ def test_a_sweep_runs_from_the_wheel(installed, elsewhere):
     assert Path(where.strip()) == installed / "physlayer" / "__init__.py"
     sweep = ["-m", "physlayer.sweeps.bit_depth", "--bits", "1,8", "--fast", "--jobs", "1"]
     run([*sweep, *TINY], elsewhere, installed)
-    assert tasks_of(elsewhere, "bit_depth") == ["blood_cells"] * 3
+    found = records(elsewhere, "bit_depth")
+    assert [record["task"] for record in found] == ["blood_cells"] * 3
+    assert {record["provenance"]["commit"] for record in found} == {"unknown"}  # not that of the repository around
 
 
 @pytest.mark.parametrize("name", WAYS)
 @pytest.mark.parametrize("sweep", ["dim", "resolution"])
 def test_a_task_of_ones_own_goes_through_a_sweep(sweep, name, swept):
-    assert tasks_of(swept, sweep).count(name) == 3  # no layer, and two values
+    found = [record for record in records(swept, sweep) if record["task"] == name]
+    assert len(found) == 3  # no layer, and two values

@@ -80,7 +80,7 @@ class Sweep:
         bound: name of the no-layer arm, always run. whole: values are whole numbers.
         scale: how a range is filled and the axis drawn: ``"linear"``, ``"log"`` or ``"halves"``.
         baseline: name of the arm that others are compared with. notes: sentences for the report.
-        unit: of the values, in tables. task: folder under ``tasks/`` without an option.
+        unit: of the values, in tables. task: what ``--task`` is without an option.
         tasks: the only ones whose scenes its cameras understand; empty for all.
         measure: numbers of the camera alone to record with the test scores, ``measure(camera, scenes) -> {name:
             number}``, for at most 256 test scenes; names as in ``summary.SCALARS`` go to ``summary.csv``.
