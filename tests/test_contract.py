@@ -8,8 +8,8 @@ from torch import nn
 
 from physlayer import BitBudget, BitDepth, PhysicalLayer
 from physlayer.core import Quantity, summary
+from physlayer.testing import LAYERS, LayerCase
 from physlayer.testing import contract as c
-from physlayer.testing.layer_cases import LAYERS, LayerCase
 
 
 @pytest.mark.parametrize("check", c.CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
