@@ -25,6 +25,14 @@ def test_constructors_have_no_catch_all_and_no_optimiser(case):
     assert not any(isinstance(value, torch.optim.Optimizer) for value in vars(case.build()).values())
 
 
+def test_decoders_are_told_what_a_layer_cannot_know_by_name():
+    layers = {type(layer): layer for layer in (case.build() for case in LAYERS) if hasattr(layer, "decoder")}
+    assert len({layer.layer_name() for layer in layers.values()}) == 5
+    for layer in layers.values():
+        parameters = inspect.signature(layer.decoder).parameters.values()
+        assert all(p.kind is p.KEYWORD_ONLY and p.name in ("output", "sensor", "size") for p in parameters)
+
+
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
 def test_a_learned_quantity_is_set_with_a_tensor_and_not_with_a_parameter(case):
     layer = case.build()

@@ -93,7 +93,7 @@ def _places_read(layer: PhysicalLayer) -> tuple[float, float]:
 
 
 def _light_given(layer: PhysicalLayer) -> tuple[float, float]:
-    return float(layer.weights.detach().abs().sum(-1).max()) - 1e-6, layer.budget
+    return float(layer.weights.detach().abs().sum(-1).max()) - 1e-6, layer.light_budget
 
 
 def _array(**more) -> TransducerArray:
@@ -254,7 +254,7 @@ LAYERS: tuple[LayerCase, ...] = (
     ),
     LayerCase(
         "StainOpticalDensity concentrations",
-        lambda: StainOpticalDensity(_demand(3, 4), amount=_full(1.3), white=_full(0.9), source="concentrations"),
+        lambda: StainOpticalDensity(_demand(3, 4), amount=_full(1.3), white=_full(0.9), input="concentrations"),
     ),
     LayerCase("Gamma", lambda: Gamma(_full(1.1), _full(0.9))),
     LayerCase("TransmissionMask", lambda: TransmissionMask(_full(0.7, 37, 31))),
@@ -290,10 +290,10 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase(
         "CoherentImaging intensity",
         lambda: CoherentImaging(
-            7, sample="intensity", aperture_waves=nn.Parameter(_demand(5, 5).detach()), size=(37, 31)
+            7, input="intensity", aperture_waves=nn.Parameter(_demand(5, 5).detach()), size=(37, 31)
         ),
     ),
-    LayerCase("LedIllumination", lambda: LedIllumination(_demand(2, 3), budget=0.8), budget=_light_given),
+    LayerCase("LedIllumination", lambda: LedIllumination(_demand(2, 3), light_budget=0.8), budget=_light_given),
     LayerCase(
         "LedIllumination signed",
         lambda: LedIllumination(nn.Parameter(torch.tensor([0.5, -0.3, 0.2])), signed=True, output="exposures"),
