@@ -37,6 +37,14 @@ def test_common_settings_come_last_and_by_name_only(case):
     assert all(p.kind is p.KEYWORD_ONLY for p in common)
 
 
+def test_decoders_are_told_what_a_layer_cannot_know_by_name():
+    layers = {type(layer): layer for layer in (case.build() for case in LAYERS) if hasattr(layer, "decoder")}
+    assert len({layer.layer_name() for layer in layers.values()}) == 5
+    for layer in layers.values():
+        parameters = inspect.signature(layer.decoder).parameters.values()
+        assert all(p.kind is p.KEYWORD_ONLY and p.name in ("output", "sensor", "size") for p in parameters)
+
+
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
 def test_a_learned_quantity_is_set_with_a_tensor_and_not_with_a_parameter(case):
     layer = case.build()

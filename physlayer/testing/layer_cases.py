@@ -34,7 +34,7 @@ def _lens(**pupil) -> IncoherentImaging:
 
 
 def _light_given(layer: PhysicalLayer) -> tuple[float, float]:
-    return float(layer.weights.detach().abs().sum(-1).max()) - 1e-6, layer.budget
+    return float(layer.weights.detach().abs().sum(-1).max()) - 1e-6, layer.light_budget
 
 
 LAYERS: tuple[LayerCase, ...] = (
@@ -94,7 +94,7 @@ LAYERS: tuple[LayerCase, ...] = (
     ),
     LayerCase(
         "StainOpticalDensity concentrations",
-        lambda: StainOpticalDensity(demand(3, 4), amount=full(1.3), white=full(0.9), source="concentrations"),
+        lambda: StainOpticalDensity(demand(3, 4), amount=full(1.3), white=full(0.9), input="concentrations"),
     ),
     LayerCase("IncoherentImaging", lambda: _lens(wavelength_um=(0.61, 0.54, 0.47), defocus_um=full(2.0))),
     LayerCase(
@@ -123,10 +123,10 @@ LAYERS: tuple[LayerCase, ...] = (
     LayerCase(
         "CoherentImaging intensity",
         lambda: CoherentImaging(
-            7, sample="intensity", aperture_waves=nn.Parameter(demand(5, 5).detach()), size=(37, 31)
+            7, input="intensity", aperture_waves=nn.Parameter(demand(5, 5).detach()), size=(37, 31)
         ),
     ),
-    LayerCase("LedIllumination", lambda: LedIllumination(demand(2, 3), budget=0.8), total=_light_given),
+    LayerCase("LedIllumination", lambda: LedIllumination(demand(2, 3), light_budget=0.8), total=_light_given),
     LayerCase(
         "LedIllumination signed",
         lambda: LedIllumination(nn.Parameter(torch.tensor([0.5, -0.3, 0.2])), signed=True, output="exposures"),
