@@ -35,7 +35,7 @@ def camera(point: Point, tile: str | Tensor) -> list[nn.Module]:
     if point.shape[0] != 3:
         raise ValueError(f"Expected colour images, but got {point.shape[0]} channels; use --task blood_cells.")
     array = ColorFilterArray(tile, filters=FILTERS)
-    return [array, industrial_sensor(point.value), array.decoder("planes")]
+    return [array, industrial_sensor(point.value), array.decoder(output="planes")]
 
 
 def mono(point: Point) -> list[nn.Module]:

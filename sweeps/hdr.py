@@ -72,7 +72,7 @@ def camera(point: Point, tile: Tensor) -> list[nn.Module]:
     mosaic = ExposureMosaic(tile)
     sensor = Sensor(BITS, **kind, exposure_photons=photons, gain_dn_per_electron=gain, offset_dn=OFFSET_DN)
     white = OVERFILLED * (1 - OFFSET_DN / (2**BITS - 1))
-    return [SideLamp(point.value), mosaic, sensor, mosaic.decoder(sensor), Logarithm(point.value, white)]
+    return [SideLamp(point.value), mosaic, sensor, mosaic.decoder(sensor=sensor), Logarithm(point.value, white)]
 
 
 def fixed(point: Point) -> list[nn.Module]:

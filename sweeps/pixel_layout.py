@@ -43,7 +43,7 @@ def camera(point: Point, sites: Tensor) -> list[nn.Module]:
         )
     layout = PowerLayout(sites)
     layout.reseed((height, width), point.generator)  # a cell between all scene pixels would be paid for and dark
-    return [layout, BitDepth(BITS), layout.decoder(point.shape[1:])]
+    return [layout, BitDepth(BITS), layout.decoder(size=point.shape[1:])]
 
 
 def fixed(point: Point) -> list[nn.Module]:

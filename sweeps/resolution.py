@@ -43,7 +43,7 @@ def counts(point: Point) -> tuple[int, int]:
 
 def shown(point: Point, rows: Tensor, columns: Tensor) -> list[nn.Module]:
     layout = PixelLayout(rows, columns)
-    return [layout, BitDepth(BITS), layout.decoder(point.shape[1:])]
+    return [layout, BitDepth(BITS), layout.decoder(size=point.shape[1:])]
 
 
 def fixed(point: Point) -> list[nn.Module]:

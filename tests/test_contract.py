@@ -8,8 +8,8 @@ from torch import nn
 
 from physlayer import BitBudget, BitDepth, PhysicalLayer
 from physlayer.core import Quantity, summary
+from physlayer.testing import LAYERS, LayerCase
 from physlayer.testing import contract as c
-from physlayer.testing.layer_cases import LAYERS, LayerCase
 
 
 @pytest.mark.parametrize("check", c.CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
@@ -35,6 +35,14 @@ def test_common_settings_come_last_and_by_name_only(case):
     assert [p.name for p in common] == [name for name in COMMON if name in {p.name for p in common}]
     assert not common or parameters[-len(common) :] == common
     assert all(p.kind is p.KEYWORD_ONLY for p in common)
+
+
+def test_decoders_are_told_what_a_layer_cannot_know_by_name():
+    layers = {type(layer): layer for layer in (case.build() for case in LAYERS) if hasattr(layer, "decoder")}
+    assert len({layer.layer_name() for layer in layers.values()}) == 5
+    for layer in layers.values():
+        parameters = inspect.signature(layer.decoder).parameters.values()
+        assert all(p.kind is p.KEYWORD_ONLY and p.name in ("output", "sensor", "size") for p in parameters)
 
 
 @pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)

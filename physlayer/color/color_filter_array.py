@@ -11,7 +11,7 @@ from physlayer.core.layer import PhysicalLayer
 from physlayer.core.quantity import Quantity
 from physlayer.core.randomness import Noise
 from physlayer.core.subset import choose
-from physlayer.core.validation import Accepts, plain_number
+from physlayer.core.validation import Accepts, one_of, plain_number
 
 __all__ = ["ColorFilterArray", "annealed_sharpness"]
 
@@ -102,9 +102,6 @@ class ColorFilterArray(PhysicalLayer):
         noise_seed: int = 0,
     ):
         super().__init__()
-        for name, value, known in (("output", output, OUTPUTS), ("relaxation", relaxation, RELAXATIONS)):
-            if value not in known:
-                raise ValueError(f"Expected {name} to be one of {', '.join(known)}, but got {value!r}.")
         if not filters or len(set(filters)) < len(filters):
             raise ValueError(f"Expected filters to be different letters, but got {filters!r}.")
         if transmission is None:
@@ -125,7 +122,8 @@ class ColorFilterArray(PhysicalLayer):
             raise ValueError(
                 "Expected a given tile to hold one 1 at each place and else 0; to learn logits, use nn.Parameter."
             )
-        self.filters, self.output, self.relaxation = filters, output, relaxation
+        self.filters, self.output = filters, one_of("output", output, OUTPUTS)
+        self.relaxation = one_of("relaxation", relaxation, RELAXATIONS)
         self.temperature = plain_number("temperature", temperature, 1e-3, 1e3)
         self.gumbel, self.noise = bool(gumbel), Noise(noise_seed)
         self.accepts = Accepts(channels=transmission.shape[1])
@@ -181,7 +179,7 @@ class ColorFilterArray(PhysicalLayer):
         white = self.transmission.mean(1)[[self.filters.index(c) for c in "RGB"]]
         return demosaick(y, self.red) / white.view(3, 1, 1).to(y.dtype)
 
-    def decoder(self, output: str) -> nn.Module:
+    def decoder(self, *, output: str) -> nn.Module:
         """A digital step for the end of the camera that arranges the mosaic which a sensor has read.
 
         Args:
@@ -190,7 +188,7 @@ class ColorFilterArray(PhysicalLayer):
         Example:
             >>> from physlayer import BitDepth, Exposure
             >>> cfa = ColorFilterArray("bayer")
-            >>> camera = nn.Sequential(cfa, Exposure(3.0), BitDepth(8), cfa.decoder("packed"))
+            >>> camera = nn.Sequential(cfa, Exposure(3.0), BitDepth(8), cfa.decoder(output="packed"))
             >>> camera(torch.rand(1, 3, 6, 6)).shape
             torch.Size([1, 4, 3, 3])
         """

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.quantity import Quantity
+from physlayer.core.validation import one_of
 
 __all__ = ["ColorWeights"]
 
@@ -49,11 +50,9 @@ class ColorWeights(PhysicalLayer):
         super().__init__()
         if not isinstance(weights, Tensor) or weights.ndim not in (2, 4):
             raise ValueError("Expected weights to be (K, C) or (K, C, H, W); use torch.full((1, 3), 1 / 3).")
-        if constraint not in CONSTRAINTS:
-            raise ValueError(f"Expected constraint to be one of {tuple(CONSTRAINTS)}, but got {constraint!r}.")
+        self.constraint = one_of("constraint", constraint, CONSTRAINTS)
         if constraint == "simplex" and not bool((weights.detach().sum(1) > 0).all()):
             raise ValueError("Expected weights of every output to have a positive sum on the simplex, but got 0.")
-        self.constraint = constraint
         low, high = CONSTRAINTS[constraint]
         free = Quantity("unscaled_weights", low=low, high=high)
         self.register_physical(

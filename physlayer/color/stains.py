@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.quantity import Quantity
-from physlayer.core.validation import Accepts, plain_number
+from physlayer.core.validation import Accepts, one_of, plain_number
 
 __all__ = [
     "STAINS",
@@ -29,7 +29,8 @@ STAINS: dict[str, tuple[float, float, float]] = {
     "Giemsa eosin": (0.0928, 0.9541, 0.2831),
 }
 WORST_CONDITION = 1e4  # of stain vectors, beyond which float32 keeps too little of a concentration
-PLACES = ("light", "density", "concentrations")
+INPUTS = ("light", "concentrations")
+OUTPUTS = ("light", "density", "concentrations")
 
 
 def stain_vectors(*names: str) -> Tensor:
@@ -140,12 +141,12 @@ class StainOpticalDensity(PhysicalLayer):
         amount: :math:`a`, stain relative to that of the scene, one number or ``(S,)``, unit 1; ``nn.Parameter`` learns
             its logarithm.
         white: :math:`I_0`, light without stain, full scales, one number or ``(C, 1, 1)``.
-        source: ``"light"`` or ``"concentrations"``, what the scene holds.
-        target: ``"light"``, ``"density"`` or ``"concentrations"`` :math:`a q`, what leaves the layer.
+        input: ``"light"`` or ``"concentrations"``, what the scene holds.
+        output: ``"light"``, ``"density"`` or ``"concentrations"`` :math:`a q`, what leaves the layer.
         floor: smallest transmission that is told from black, see :func:`optical_density`.
 
     Shape:
-        ``(B, C, H, W)`` or ``(B, S, H, W)`` to the same, by source and target.
+        ``(B, C, H, W)`` or ``(B, S, H, W)`` to the same, by input and output.
 
     Raises:
         ValueError: if stains cannot be told apart, a number is out of range, or the image has other channels.
@@ -155,8 +156,8 @@ class StainOpticalDensity(PhysicalLayer):
 
     Example:
         >>> tissue = torch.tensor([0.8, 0.3, 0.0]).view(1, 3, 1, 1)
-        >>> light = StainOpticalDensity(source="concentrations")(tissue)
-        >>> StainOpticalDensity(target="concentrations")(light).flatten().abs().round(decimals=4)
+        >>> light = StainOpticalDensity(input="concentrations")(tissue)
+        >>> StainOpticalDensity(output="concentrations")(light).flatten().abs().round(decimals=4)
         tensor([0.8000, 0.3000, 0.0000])
         >>> StainOpticalDensity(amount=nn.Parameter(torch.tensor([2.0, 1.0, 1.0])))(light).shape
         torch.Size([1, 3, 1, 1])
@@ -168,24 +169,19 @@ class StainOpticalDensity(PhysicalLayer):
         *,
         amount: float | Tensor | nn.Parameter = 1.0,
         white: float | Tensor | nn.Parameter = 1.0,
-        source: str = "light",
-        target: str = "light",
+        input: str = "light",
+        output: str = "light",
         floor: float = 1e-3,
     ):
         super().__init__()
         stains = stain_vectors("haematoxylin", "eosin", "DAB") if stains is None else stains
         if not isinstance(stains, Tensor) or stains.ndim != 2:
             raise ValueError("Expected stains to be (S, C); use stain_vectors('haematoxylin', 'eosin').")
-        if source not in ("light", "concentrations") or target not in PLACES:
-            raise ValueError(
-                f"Expected source to be 'light' or 'concentrations' and target one of {', '.join(PLACES)}, but got "
-                f"{source!r} and {target!r}."
-            )
         if not bool((stains.detach().norm(dim=1) > 0).all()):
             raise ValueError("Expected every stain to absorb some colour, but got a row of zeros.")
         if not bool((torch.as_tensor(white) > 0).all()):
             raise ValueError("Expected white to be above 0: without light there is no density.")
-        self.source, self.target = source, target
+        self.input, self.output = one_of("input", input, INPUTS), one_of("output", output, OUTPUTS)
         self.floor = plain_number("floor", floor, 1e-9, 0.5)
         free = Quantity("unscaled_stains", low=0.0)
         self.register_physical("stains", stains, unit="1", low=0.0, high=1.0, free=free)
@@ -193,9 +189,9 @@ class StainOpticalDensity(PhysicalLayer):
         self.register_physical("white", white, unit="1", low=0.0)
         if self.amount.ndim > 1 or self.amount.numel() not in (1, len(stains)):
             raise ValueError(f"Expected amount to be one number or one per stain, but got {tuple(self.amount.shape)}.")
-        if source == "light":
+        if input == "light":
             _require_distinct(self.stains)
-        self.accepts = Accepts(channels=stains.shape[1] if source == "light" else len(stains))
+        self.accepts = Accepts(channels=stains.shape[1] if input == "light" else len(stains))
 
     @property
     def stains(self) -> Tensor:
@@ -208,18 +204,18 @@ class StainOpticalDensity(PhysicalLayer):
             stains, amount = self.stains.to(x.dtype), self.amount.to(x.dtype).reshape(-1, 1, 1)
             white = self.sized("white", (len(x), stains.shape[1], *x.shape[2:])).to(x.dtype)
             before, held = None, x
-            if self.source == "light":
+            if self.input == "light":
                 before = optical_density(x, white, self.floor)
                 held = unmix_density(before, stains)
-            if self.target == "concentrations":
+            if self.output == "concentrations":
                 return amount * held
             added = amount * held if before is None else (amount - 1) * held
             density = torch.einsum("bshw,sc->bchw", added, stains)
             density = density if before is None else before + density
-            return density if self.target == "density" else light_through(density, white)
+            return density if self.output == "density" else light_through(density, white)
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        return self.unscaled_stains.shape[0 if self.target == "concentrations" else 1], *shape[1:]
+        return self.unscaled_stains.shape[0 if self.output == "concentrations" else 1], *shape[1:]
 
     def settings(self) -> dict:
-        return {"source": self.source, "target": self.target, "floor": self.floor}
+        return {"input": self.input, "output": self.output, "floor": self.floor}

@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 from physlayer.core.broadcast import full_size
 from physlayer.core.modes import evaluating
 from physlayer.core.parametrizations import Interval, Logarithmic, Magnitude
-from physlayer.core.quantity import Quantity, as_quantity, summary
+from physlayer.core.quantity import Quantity, as_quantity, as_replacement, summary
 from physlayer.core.validation import IMAGES, check_images
 
 __all__ = ["PhysicalLayer"]
@@ -32,6 +32,9 @@ class PhysicalLayer(nn.Module):
     * ``hard(x)`` is the ``eval()`` reading whatever the mode.
     * ``physical()`` gives the values in physical units, ``export()`` the same as JSON with units.
     * ``cost(shape)`` counts what one image costs: ``bits_per_image``, ``n_samples``, ``n_parameters``.
+    * ``decoder(*, …)``, of layers whose reading is no picture of the scene, gives a digital module to put behind the
+      sensor. It shares the layer's numbers and owns none. It is told only what the layer cannot know: ``size=(H, W)``
+      of the scene, the ``sensor=`` between, or which ``output=`` is wanted.
 
     Shape:
         ``(B, C, H, W)`` to ``(B, C', H', W')``; :meth:`output_shape` says which.
@@ -125,7 +128,7 @@ class PhysicalLayer(nn.Module):
         """A fixed quantity may be set again, to a value that the constructor would take."""
         for quantity in self.__dict__.get("quantities", {}).values():
             if name == quantity.stored.name and name in self._buffers:
-                value = self._checked(quantity.stored, value)
+                value = as_replacement(quantity.stored, self._buffers[name], value)
             elif name == quantity.stored.name and isinstance(value, nn.Parameter) and name not in self._parameters:
                 raise TypeError(
                     f"Expected {name}, which is learned already, to be set with a tensor, but got an nn.Parameter; use "
@@ -134,18 +137,6 @@ class PhysicalLayer(nn.Module):
             elif quantity.free is not None and name == quantity.name:
                 raise TypeError(f"Expected {name} to follow from {quantity.free.name}, but got a value; set that one.")
         super().__setattr__(name, value)
-
-    def _checked(self, quantity: Quantity, value: object) -> Tensor:
-        old, name = self._buffers[quantity.name], quantity.name
-        if isinstance(value, nn.Parameter):
-            raise TypeError(f"Expected {name} to stay fixed, but got an nn.Parameter; build the layer with it instead.")
-        if isinstance(value, bool) or not isinstance(value, int | float | Tensor):
-            raise TypeError(f"Expected {name} to be a number or tensor, but got {type(value).__name__}.")
-        new = value if isinstance(value, Tensor) else torch.full_like(old, float(value))
-        inside = (new >= quantity.low) & (new <= quantity.high)
-        if not torch.compiler.is_compiling() and not bool((inside & torch.isfinite(new)).all()):
-            raise ValueError(f"Expected {name} to lie in {quantity.span}, but got {summary(new)}.")
-        return new
 
     def learned(self) -> tuple[str, ...]:
         """Names of the quantities that are learned."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Quantity", "as_quantity", "summary"]
+__all__ = ["Quantity", "as_quantity", "as_replacement", "summary"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,29 @@ def as_quantity(name: str, value: float | Tensor | nn.Parameter) -> Tensor:
     if tensor.numel() == 0 or not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"Expected {name} to be finite and not empty, but got {summary(tensor)}.")
     return tensor
+
+
+def as_replacement(quantity: Quantity, old: Tensor, value: float | Tensor) -> Tensor:
+    """The tensor that takes the place of a fixed value, ``old``; a number fills its shape.
+
+    Raises:
+        TypeError: if it is no number or tensor, or an ``nn.Parameter``.
+        ValueError: if it is not finite or out of range.
+
+    Example:
+        >>> as_replacement(Quantity("gain", low=0.0), torch.ones(2), 3)
+        tensor([3., 3.])
+    """
+    name = quantity.name
+    if isinstance(value, nn.Parameter):
+        raise TypeError(f"Expected {name} to stay fixed, but got an nn.Parameter; build the layer with it instead.")
+    if isinstance(value, bool) or not isinstance(value, int | float | Tensor):
+        raise TypeError(f"Expected {name} to be a number or tensor, but got {type(value).__name__}.")
+    new = value if isinstance(value, Tensor) else torch.full_like(old, float(value))
+    inside = (new >= quantity.low) & (new <= quantity.high)
+    if not torch.compiler.is_compiling() and not bool((inside & torch.isfinite(new)).all()):
+        raise ValueError(f"Expected {name} to lie in {quantity.span}, but got {summary(new)}.")
+    return new
 
 
 def summary(value: Tensor) -> str:

@@ -131,7 +131,7 @@ class ExposureMosaic(PhysicalLayer):
         self.check(x)
         return x * self.transmission(*x.shape[2:])
 
-    def decoder(self, sensor: SaturatingSensor | None = None) -> nn.Module:
+    def decoder(self, *, sensor: SaturatingSensor | None = None) -> nn.Module:
         """A digital step for the end of the camera that merges the exposures with the same tile.
 
         Args:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.quantity import Quantity
-from physlayer.core.validation import plain_number
-from physlayer.optics.convolution import BORDERS, convolve
+from physlayer.core.validation import one_of, plain_number
+from physlayer.optics.convolution import BORDERS, METHODS, convolve
 
 __all__ = ["Blur", "disc_kernel", "gaussian_kernel"]
 
@@ -121,9 +121,8 @@ class Blur(PhysicalLayer):
         names = [name for name, value in given.items() if value is not None]
         if len(names) != 1:
             raise ValueError(f"Expected exactly one of {', '.join(given)}, but got {', '.join(names) or 'none'}.")
-        if border not in BORDERS:
-            raise ValueError(f"Expected border to be one of {', '.join(BORDERS)}, but got {border!r}.")
-        self.border, self.method, (self.form,) = border, method, names
+        self.border, self.method = one_of("border", border, BORDERS), one_of("method", method, METHODS)
+        (self.form,) = names
         if kernel is not None:
             self._register_kernel(kernel, radius)
             return

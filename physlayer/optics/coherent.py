@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from physlayer.core.field import intensity
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.photons import saturate
-from physlayer.core.validation import LIMIT, Accepts, plain_number
+from physlayer.core.validation import LIMIT, Accepts, one_of, plain_number
 
 __all__ = ["CoherentImaging", "aperture_cells", "coherent_image", "plane_wave", "round_aperture", "thin_sample"]
 
-SAMPLES = ("phase", "intensity", "field")
+INPUTS = ("phase", "intensity", "field")
 CONVENTIONS = {"waves": 2 * math.pi, "radians": 1.0}  # phase of one wave of thickness
 DARKEST = 1e-4  # below, the slope of the square root is no larger
 
@@ -42,9 +42,8 @@ def thin_sample(
         >>> (o.real.round(decimals=3) + 0.0).tolist(), (o.imag.round(decimals=3) + 0.0).tolist()
         ([1.0, 0.0, 1.0], [0.0, 1.0, 0.0])
     """
-    if convention not in CONVENTIONS:
-        raise ValueError(f"Expected convention to be 'waves' or 'radians', but got {convention!r}.")
-    return torch.polar(torch.exp(-absorption / 2 * x), CONVENTIONS[convention] * thickness_waves * x)
+    factor = CONVENTIONS[one_of("convention", convention, CONVENTIONS)]
+    return torch.polar(torch.exp(-absorption / 2 * x), factor * thickness_waves * x)
 
 
 def root_amplitude(x: Tensor) -> Tensor:
@@ -127,7 +126,7 @@ class CoherentImaging(PhysicalLayer):
 
     Args:
         radius_cells: r, cells of the Fourier grid along the columns (:func:`aperture_cells` for a numerical aperture).
-        sample: what the images are: ``"phase"``, a path difference in 0…1 of ``thickness_waves``
+        input: what the images are: ``"phase"``, a path difference in 0…1 of ``thickness_waves``
             (:func:`thin_sample`); ``"intensity"``, transmitted light, :math:`o = \sqrt x` (surrogate slope 50 at most,
             near black); ``"field"``, a complex field o.
         thickness_waves, convention, absorption: of a phase sample: ``"waves"`` gives 2π and ``"radians"`` 1 rad per
@@ -138,11 +137,11 @@ class CoherentImaging(PhysicalLayer):
         size: ``(H, W)`` of the images for maps on a coarse grid, upsampled bilinearly.
 
     Shape:
-        ``(B, C, H, W)`` to the same, real; complex in for ``sample="field"``.
+        ``(B, C, H, W)`` to the same, real; complex in for ``input="field"``.
 
     Raises:
-        TypeError: for complex images of another sample, or real ones of a field.
-        ValueError: for maps that do not fit the images, or an unknown sample or convention.
+        TypeError: for complex images of another input, or real ones of a field.
+        ValueError: for maps that do not fit the images, or an unknown input or convention.
 
     References:
         Goodman 2017, Introduction to Fourier Optics, section 7.2; Horstmeyer et al. 2017, arXiv:1709.07223.
@@ -158,7 +157,7 @@ class CoherentImaging(PhysicalLayer):
         self,
         radius_cells: float,
         *,
-        sample: str = "phase",
+        input: str = "phase",
         thickness_waves: float = 1.0,
         convention: str = "waves",
         absorption: float = 0.0,
@@ -169,16 +168,12 @@ class CoherentImaging(PhysicalLayer):
         size: tuple[int, int] | None = None,
     ):
         super().__init__()
-        if sample not in SAMPLES:
-            raise ValueError(f"Expected sample to be one of {', '.join(SAMPLES)}, but got {sample!r}.")
-        if convention not in CONVENTIONS:
-            raise ValueError(f"Expected convention to be 'waves' or 'radians', but got {convention!r}.")
         self.radius_cells = plain_number("radius_cells", radius_cells, 0, 1e6)
-        self.sample, self.convention = sample, convention
+        self.input, self.convention = one_of("input", input, INPUTS), one_of("convention", convention, CONVENTIONS)
         self.thickness_waves = plain_number("thickness_waves", thickness_waves, -1e6, 1e6)
         self.absorption = plain_number("absorption", absorption, 0, 1e3)
         self.size = None if size is None else tuple(size)
-        self.accepts = {"phase": Accepts(), "intensity": Accepts(low=0.0), "field": Accepts(complex=True)}[sample]
+        self.accepts = {"phase": Accepts(), "intensity": Accepts(low=0.0), "field": Accepts(complex=True)}[input]
         maps = {"illumination_waves": illumination_waves, "aperture_waves": aperture_waves}
         for name, value in maps.items():
             if value is not None:
@@ -192,11 +187,11 @@ class CoherentImaging(PhysicalLayer):
 
     def field(self, x: Tensor) -> Tensor:
         """Complex field behind the lit sample, ``(B, C, H, W)``."""
-        if self.sample == "phase":
+        if self.input == "phase":
             optics = {"thickness_waves": self.thickness_waves, "convention": self.convention}
             field = thin_sample(x, **optics, absorption=self.absorption)
         else:
-            field = torch.complex(root_amplitude(x), torch.zeros_like(x)) if self.sample == "intensity" else x
+            field = torch.complex(root_amplitude(x), torch.zeros_like(x)) if self.input == "intensity" else x
         if "illumination_waves" in self.quantities:
             field = field * _turned(self.sized("illumination_waves", x.shape)).to(field.dtype)
         if "tilt_cycles" in self.quantities:
@@ -223,8 +218,8 @@ class CoherentImaging(PhysicalLayer):
             return saturate(y, y.new_tensor(LIMIT))
 
     def settings(self) -> dict:
-        settings = {"radius_cells": self.radius_cells, "sample": self.sample}
-        if self.sample == "phase":
+        settings = {"radius_cells": self.radius_cells, "input": self.input}
+        if self.input == "phase":
             settings |= {"thickness_waves": self.thickness_waves, "convention": self.convention}
             settings |= {"absorption": self.absorption}
         return settings | ({} if self.size is None else {"size": list(self.size)})

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from physlayer.core.fft import fast_length
+from physlayer.core.validation import one_of
 
 __all__ = ["BORDERS", "bordered", "convolve"]
 
@@ -44,9 +45,8 @@ def convolve(x: Tensor, kernel: Tensor, *, border: str = "reflect", method: str 
                 [1., 0., 0.],
                 [0., 1., 0.]])
     """
-    for name, value, known in (("border", border, BORDERS), ("method", method, METHODS)):
-        if value not in known:
-            raise ValueError(f"Expected {name} to be one of {', '.join(known)}, but got {value!r}.")
+    one_of("border", border, BORDERS)
+    one_of("method", method, METHODS)
     if kernel.ndim not in (2, 3) or (kernel.ndim == 3 and len(kernel) not in (1, x.shape[1])):
         raise ValueError(f"Expected kernel to be (h, w) or ({x.shape[1]}, h, w), but got {tuple(kernel.shape)}.")
     height, width = kernel.shape[-2:]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from physlayer.core.field import intensity
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.quantity import Quantity
-from physlayer.core.validation import plain_number
+from physlayer.core.validation import one_of, plain_number
 from physlayer.optics.coherent import CoherentImaging, coherent_image, plane_wave
 
 __all__ = ["LedIllumination", "coherent_sum", "led_grid", "led_stack", "led_tilts"]
@@ -117,7 +117,7 @@ class LedIllumination(PhysicalLayer):
         weights: :math:`v`, ``(K,)``, or ``(E, K)`` for E exposures with patterns of their own; only ratios matter.
             ``nn.Parameter`` learns them (above 0 unless ``signed``; start patterns apart).
         signed: allow negative weights, at the cost of two exposures each.
-        budget: :math:`\beta`, unit 1: light of one LED at full power, 1 for the mean of the pictures.
+        light_budget: :math:`\beta`, unit 1: light of one LED at full power, 1 for the mean of the pictures.
         output: of signed weights, ``"difference"``, or ``"exposures"``: :math:`y_+` and :math:`y_-` beside each other.
 
     Shape:
@@ -142,28 +142,26 @@ class LedIllumination(PhysicalLayer):
         weights: Tensor | nn.Parameter,
         *,
         signed: bool = False,
-        budget: float = 1.0,
+        light_budget: float = 1.0,
         output: str = "difference",
     ):
         super().__init__()
         if not isinstance(weights, Tensor) or weights.ndim not in (1, 2):
             raise ValueError("Expected weights to be (K,), one per LED, or (E, K); use torch.ones(25).")
-        if output not in OUTPUTS:
-            raise ValueError(f"Expected output to be one of {', '.join(OUTPUTS)}, but got {output!r}.")
         if isinstance(weights, nn.Parameter) and weights.shape[-1] < 2:
             raise ValueError("Expected at least 2 LEDs to learn weights: the budget fixes that of a single one.")
         if not bool((weights.detach().abs().sum(-1) > 0).all()):
             raise ValueError("Expected weights to light at least one LED in every exposure, but got only zeros.")
-        self.signed, self.output = bool(signed), output
-        self.budget = plain_number("budget", budget, 1e-6, 1e6)
+        self.signed, self.output = bool(signed), one_of("output", output, OUTPUTS)
+        self.light_budget = plain_number("light_budget", light_budget, 1e-6, 1e6)
         free = Quantity("unscaled_weights", low=-math.inf if signed else 0.0)
-        low = -self.budget if signed else 0.0
-        self.register_physical("weights", weights, unit="1", low=low, high=self.budget, free=free)
+        low = -self.light_budget if signed else 0.0
+        self.register_physical("weights", weights, unit="1", low=low, high=self.light_budget, free=free)
 
     @property
     def weights(self) -> Tensor:
         """The weights of the hardware, within the budget, ``(K,)`` or ``(E, K)``."""
-        return self.budget * (self.unscaled_weights / self.unscaled_weights.abs().sum(-1, keepdim=True))
+        return self.light_budget * (self.unscaled_weights / self.unscaled_weights.abs().sum(-1, keepdim=True))
 
     def patterns(self) -> Tensor:
         """What the LEDs do in each exposure, non-negative, ``(E, K)``, or ``(2 E, K)`` if signed: + before −."""
@@ -202,7 +200,7 @@ class LedIllumination(PhysicalLayer):
         return super().cost(shape) | {"exposures": len(patterns), "transmission": light}
 
     def settings(self) -> dict:
-        return {"signed": self.signed, "budget": self.budget, "output": self.output}
+        return {"signed": self.signed, "light_budget": self.light_budget, "output": self.output}
 
 
 class _Difference(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.randomness import Noise
-from physlayer.core.validation import plain_number
+from physlayer.core.validation import one_of, plain_number
 from physlayer.optics.convolution import BORDERS, convolve
 from physlayer.optics.pupil_layer import PupilLayer
 
@@ -98,9 +98,7 @@ class IncoherentImaging(PupilLayer):
         noise_seed: int = 0,
     ):
         super().__init__()
-        if border not in BORDERS:
-            raise ValueError(f"Expected border to be one of {', '.join(BORDERS)}, but got {border!r}.")
-        self.border, self.held = border, None
+        self.border, self.held = one_of("border", border, BORDERS), None
         self.register_optics(numerical_aperture, wavelength_um, pitch_um, refractive_index)
         self.range_um, self.stated_um = _positions(defocus_range_um, stated_um)
         self.noisy, self.noise = self.range_um is not None, Noise(noise_seed)

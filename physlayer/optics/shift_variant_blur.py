@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.quantity import Quantity
-from physlayer.core.validation import plain_number
+from physlayer.core.validation import one_of, plain_number
 from physlayer.optics.blur import TRUNCATE, gaussian_kernel
 from physlayer.optics.convolution import BORDERS, bordered
 from physlayer.optics.shift_variant_convolution import gather, scatter
@@ -59,10 +59,7 @@ class _BlurField(PhysicalLayer):
 
     def __init__(self, model: str, border: str):
         super().__init__()
-        for name, value, known in (("model", model, tuple(MODELS)), ("border", border, BORDERS)):
-            if value not in known:
-                raise ValueError(f"Expected {name} to be one of {', '.join(known)}, but got {value!r}.")
-        self.model, self.border = model, border
+        self.model, self.border = one_of("model", model, MODELS), one_of("border", border, BORDERS)
 
     def bank(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Kernels ``(R, h, w)`` and their weights ``(R, H, W)`` for images of ``size = (H, W)``."""

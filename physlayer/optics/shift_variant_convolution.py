@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from physlayer.core.fft import fast_length
+from physlayer.core.validation import one_of
 from physlayer.optics.convolution import BORDERS, bordered
 
 __all__ = ["gather", "scatter"]
@@ -77,8 +78,7 @@ def gather(x: Tensor, kernels: Tensor, weights: Tensor, *, border: str = "reflec
 
 
 def _joint(name: str, x: Tensor, kernels: Tensor, weights: Tensor, border: str) -> Tensor:
-    if border not in BORDERS:
-        raise ValueError(f"Expected border to be one of {', '.join(BORDERS)}, but got {border!r}.")
+    one_of("border", border, BORDERS)
     if not x.is_floating_point():
         raise TypeError(f"Expected x to be real intensities, but got {x.dtype}; blur x.real and x.imag apart.")
     if x.ndim != 4 or kernels.ndim != 3 or tuple(weights.shape) != (len(kernels), *x.shape[2:]):

@@ -63,7 +63,7 @@ class PowerLayout(PhysicalLayer):
         >>> layout = PowerLayout(torch.tensor([[0.5, 0.25], [0.5, 0.75]]))
         >>> layout(torch.tensor([[[[0.1, 0.3, 0.5, 0.7]]]]))
         tensor([[[[0.2000, 0.6000]]]])
-        >>> camera = nn.Sequential(layout, BitDepth(8), layout.decoder((1, 4)))
+        >>> camera = nn.Sequential(layout, BitDepth(8), layout.decoder(size=(1, 4)))
         >>> camera(torch.tensor([[[[0.1, 0.3, 0.5, 0.7]]]]))
         tensor([[[[0.2000, 0.2000, 0.6000, 0.6000]]]])
     """
@@ -123,7 +123,7 @@ class PowerLayout(PhysicalLayer):
         area = math.prod(size) / n if self.reading == "light" else cell_areas(cells, n, shares).clamp(min=1).to(x.dtype)
         return (light / area)[:, :, None]
 
-    def decoder(self, size: tuple[int, int]) -> nn.Module:
+    def decoder(self, *, size: tuple[int, int]) -> nn.Module:
         """A digital step for the end of the camera: spreads the readings over a scene of ``(H, W)`` pixels.
 
         Each scene pixel shows the light per area of its cell, whichever the reading; noise and codes of the stages

@@ -59,7 +59,7 @@ class PixelLayout(PhysicalLayer):
         >>> layout = PixelLayout(torch.zeros(2), torch.zeros(4))
         >>> layout(torch.ones(1, 1, 8, 8)).shape, layout.rows
         (torch.Size([1, 1, 2, 4]), tensor([0.5000, 0.5000]))
-        >>> nn.Sequential(layout, layout.decoder((8, 8)))(torch.ones(1, 1, 8, 8)).shape
+        >>> nn.Sequential(layout, layout.decoder(size=(8, 8)))(torch.ones(1, 1, 8, 8)).shape
         torch.Size([1, 1, 8, 8])
     """
 
@@ -97,7 +97,7 @@ class PixelLayout(PhysicalLayer):
         # a softmax may leave a pixel no width at all: it then reads nothing
         return light / (rows.diff().clamp(min=NARROWEST)[:, None] * columns.diff().clamp(min=NARROWEST))
 
-    def decoder(self, size: tuple[int, int]) -> nn.Module:
+    def decoder(self, *, size: tuple[int, int]) -> nn.Module:
         """A digital step for the end of the camera: every scene pixel shows the pixel that its middle lies in.
 
         The reading alone is a picture bent by the layout; spread out, features stand where they are in the scene. A

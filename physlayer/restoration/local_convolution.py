@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.core.validation import Accepts, check_images, plain_number
+from physlayer.core.validation import Accepts, check_images, one_of, plain_number
 
 __all__ = ["LocallyConnected2d", "locally_connected", "noise_gain", "window_size"]
 
@@ -178,8 +178,6 @@ class LocallyConnected2d(nn.Module):
         bias: bool = True,
     ):
         super().__init__()
-        if form not in FORMS:
-            raise ValueError(f"Expected form to be one of {', '.join(FORMS)}, but got {form!r}.")
         pair = (channels, channels) if isinstance(channels, int) else channels
         for name, value in (("channels", pair), ("size", size)):
             if not isinstance(value, tuple | list) or len(value) != 2:
@@ -187,7 +185,7 @@ class LocallyConnected2d(nn.Module):
                 raise ValueError(f"Expected {name} to be {wanted}, but got {value!r}.")
         self.channels = tuple(plain_number("channels", number, 1, 10_000, whole=True) for number in pair)
         self.size = tuple(plain_number("size", number, 1, 100_000, whole=True) for number in size)
-        self.window, self.form = window_size(window), form
+        self.window, self.form = window_size(window), one_of("form", form, FORMS)
         count = plain_number("rank", rank, 1, 1000, whole=True) if form == "low_rank" else 1
         kernels = torch.zeros(count, *self.channels[::-1], *self.window)
         middle = torch.eye(*self.channels[::-1])

@@ -135,10 +135,10 @@ def test_packed_phases_keep_every_reading_and_never_mix_filters():
 def test_noise_and_codes_come_between_the_mosaic_and_its_decoder():
     x = colours(2, 3, 8, 8)
     cfa = ColorFilterArray("bayer")
-    camera = nn.Sequential(cfa, Exposure(3.0), BitDepth(4), cfa.decoder("packed")).eval()
+    camera = nn.Sequential(cfa, Exposure(3.0), BitDepth(4), cfa.decoder(output="packed")).eval()
     y = camera(x)
     assert y.shape == (2, 4, 4, 4) and torch.allclose(15 * y, (15 * y).round(), atol=1e-5)
-    colour = nn.Sequential(cfa, cfa.decoder("demosaicked"))(x)
+    colour = nn.Sequential(cfa, cfa.decoder(output="demosaicked"))(x)
     assert torch.equal(colour, ColorFilterArray("bayer", output="demosaicked")(x))
     layers = export_camera(camera, (3, 8, 8))["layers"]
     assert [layer["layer"] for layer in layers] == [
@@ -147,7 +147,7 @@ def test_noise_and_codes_come_between_the_mosaic_and_its_decoder():
         "BitDepth",
     ]  # the decoder is digital
     learned = ColorFilterArray(logits(4, 2, 2))
-    assert len(list(nn.Sequential(learned, learned.decoder("packed")).parameters())) == 1
+    assert len(list(nn.Sequential(learned, learned.decoder(output="packed")).parameters())) == 1
 
 
 @pytest.mark.parametrize("relaxation", ["straight_through", "softmax"])
@@ -247,7 +247,7 @@ def test_what_is_wrong_with_a_tile_or_an_image_is_said():
     with pytest.raises(ValueError, match="digits below 4"):
         pattern_from_code("0124", 2)
     with pytest.raises(ValueError, match="behind output='mosaic'"):
-        ColorFilterArray("bayer", output="packed").decoder("packed")
+        ColorFilterArray("bayer", output="packed").decoder(output="packed")
 
 
 def test_half_precision_around_the_camera_does_not_round_its_light():
@@ -263,7 +263,7 @@ def test_planes_hold_every_reading_once_and_tell_where_its_filter_is():
     x = torch.rand(2, 3, 11, 9, generator=torch.Generator().manual_seed(0))
     logits = nn.Parameter(0.1 * torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(1)))
     array = ColorFilterArray(logits).train()
-    planes = nn.Sequential(array, array.decoder("planes"))(x)
+    planes = nn.Sequential(array, array.decoder(output="planes"))(x)
     assert planes.shape == (2, 4, 11, 9) and torch.equal(planes.sum(1, keepdim=True), array(x))
     assert bool(((planes != 0).sum(1) <= 1).all())
     planes.square().sum().backward()

@@ -35,7 +35,7 @@ def test_mixing_is_that_of_scikit_image_in_decades():
 
 def test_the_layer_unmixes_as_scikit_image_up_to_the_length_of_the_vectors():
     light = 0.1 + 0.8 * concentrations(1, 3, 4, 4)
-    layer = StainOpticalDensity(HED, target="concentrations", floor=1e-6).double()
+    layer = StainOpticalDensity(HED, output="concentrations", floor=1e-6).double()
     theirs = torch.from_numpy(separate_stains(light.numpy(), hed_from_rgb, channel_axis=1))
     lengths = HED.norm(dim=1).view(3, 1, 1)
     assert torch.allclose((layer(light) / lengths).clamp(min=0) / 6, theirs, atol=1e-12)
@@ -44,8 +44,8 @@ def test_the_layer_unmixes_as_scikit_image_up_to_the_length_of_the_vectors():
 @pytest.mark.parametrize("names", [("haematoxylin", "eosin", "DAB"), ("haematoxylin", "eosin")])
 def test_concentrations_come_back_from_the_light_exactly(names):
     q, stains = concentrations(2, len(names), 5, 6), stain_vectors(*names).double()
-    light = StainOpticalDensity(stains, source="concentrations", white=0.9).double()(q)
-    back = StainOpticalDensity(stains, target="concentrations", white=0.9).double()(light)
+    light = StainOpticalDensity(stains, input="concentrations", white=0.9).double()(q)
+    back = StainOpticalDensity(stains, output="concentrations", white=0.9).double()(light)
     assert torch.allclose(back, q, atol=1e-12)
 
 
@@ -64,9 +64,9 @@ def test_light_passes_unchanged_where_the_amount_is_one_whatever_else_absorbs():
 
 def test_twice_the_amount_doubles_the_density_of_one_stain_and_leaves_the_others():
     q = concentrations(1, 3, 4, 4)
-    light = StainOpticalDensity(source="concentrations").double()(q)
+    light = StainOpticalDensity(input="concentrations").double()(q)
     restained = StainOpticalDensity(amount=torch.tensor([2.0, 1.0, 1.0])).double()(light)
-    back = StainOpticalDensity(target="concentrations").double()(restained)
+    back = StainOpticalDensity(output="concentrations").double()(restained)
     assert torch.allclose(back, q * torch.tensor([2.0, 1.0, 1.0]).view(3, 1, 1), atol=1e-9)
 
 
@@ -134,8 +134,8 @@ def test_learned_stains_stay_non_negative_and_of_length_one():
 
 
 def test_a_stain_of_unknown_colour_is_learned_from_light_and_concentrations():
-    planted = StainOpticalDensity(stain_vectors("eosin"), source="concentrations")
-    layer = StainOpticalDensity(nn.Parameter(torch.full((1, 3), 0.5)), source="concentrations")
+    planted = StainOpticalDensity(stain_vectors("eosin"), input="concentrations")
+    layer = StainOpticalDensity(nn.Parameter(torch.full((1, 3), 0.5)), input="concentrations")
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)
     q = concentrations(2, 1, 8, 8).float()
     for _ in range(200):
@@ -154,7 +154,7 @@ def test_what_cannot_be_unmixed_is_refused():
         unmix_density(torch.rand(1, 3, 2, 2), alike)
     with pytest.raises(ValueError, match="at most as many as the 3 channels"):
         StainOpticalDensity(0.1 + torch.rand(4, 3))
-    StainOpticalDensity(0.1 + torch.rand(4, 3), source="concentrations")  # to light there is no such limit
+    StainOpticalDensity(0.1 + torch.rand(4, 3), input="concentrations")  # to light there is no such limit
     with pytest.raises(ValueError, match="among haematoxylin"):
         stain_vectors("hematoxylin")
     with pytest.raises(ValueError, match="one per stain"):

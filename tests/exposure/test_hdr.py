@@ -96,7 +96,7 @@ def test_merging_takes_black_level_and_saturation_from_the_sensor(gain):
         dark_current_electrons_per_second=5_000.0, gain_dn_per_electron=gain, offset_dn=40.0,
     )  # fmt: skip
     mosaic = ExposureMosaic(TILE)
-    camera = nn.Sequential(mosaic, sensor, mosaic.decoder(sensor)).eval()
+    camera = nn.Sequential(mosaic, sensor, mosaic.decoder(sensor=sensor)).eval()
     unit = 60_000 * gain / 1023  # reading per scene light, without a filter
     for light in (0.02, 0.1, 0.5, 1.0, 4.0):
         y = camera(torch.full((1, 1, 64, 64), light))

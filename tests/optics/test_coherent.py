@@ -135,10 +135,10 @@ def test_homework_image_is_that_of_a_plain_loop():
 def test_a_passive_aperture_never_adds_light():
     x = images(3, 2, 20, 23)
     layer = CoherentImaging(
-        6, sample="intensity", aperture_waves=learned(20, 23, scale=1.0), aperture_amplitude=learned(20, 23, scale=0.9)
+        6, input="intensity", aperture_waves=learned(20, 23, scale=1.0), aperture_amplitude=learned(20, 23, scale=0.9)
     ).double()
     assert bool((layer(x).sum((2, 3)) <= x.sum((2, 3)) + 1e-9).all())
-    phase_only = CoherentImaging(40, sample="intensity", aperture_waves=learned(20, 23, scale=1.0)).double()
+    phase_only = CoherentImaging(40, input="intensity", aperture_waves=learned(20, 23, scale=1.0)).double()
     assert torch.allclose(phase_only(x).sum((2, 3)), x.sum((2, 3)), atol=1e-9)
 
 
@@ -150,9 +150,9 @@ def test_absorbing_sample_follows_beer_and_lambert():
 
 def test_open_aperture_shows_the_transmitted_light():
     x = images(2, 3, 9, 12)
-    assert torch.allclose(CoherentImaging(20, sample="intensity").double()(x), x, atol=1e-12)
+    assert torch.allclose(CoherentImaging(20, input="intensity").double()(x), x, atol=1e-12)
     field = torch.complex(x, images(2, 3, 9, 12, seed=1))
-    assert torch.allclose(CoherentImaging(20, sample="field").double()(field), field.abs() ** 2, atol=1e-12)
+    assert torch.allclose(CoherentImaging(20, input="field").double()(field), field.abs() ** 2, atol=1e-12)
 
 
 def test_a_point_shows_the_point_spread_function_turned_around():
@@ -182,7 +182,7 @@ def test_cutoff_is_that_of_the_aperture():
     place = torch.arange(64, dtype=torch.float64) / 64
     for cycles, visible in ((8, True), (9, False)):
         amplitude = 1 + 0.1 * torch.cos(2 * math.pi * cycles * place).expand(1, 1, 64, 64) + 0j
-        assert (float(CoherentImaging(8, sample="field").double()(amplitude).std()) > 1e-3) == visible
+        assert (float(CoherentImaging(8, input="field").double()(amplitude).std()) > 1e-3) == visible
 
 
 def test_images_that_are_not_square_see_the_same_frequencies_both_ways():
@@ -301,7 +301,7 @@ def test_card_9_four_masks_in_the_fourier_plane():
         "phase": {"aperture_waves": nn.Parameter(flat.clone())},
         "colours": {"aperture_amplitude": nn.Parameter(half.expand(3, -1, -1).clone())},
     }
-    cameras = {name: CoherentImaging(7.5, sample="intensity", **mask) for name, mask in masks.items()}
+    cameras = {name: CoherentImaging(7.5, input="intensity", **mask) for name, mask in masks.items()}
     # ---
     for name, camera in cameras.items():
         optimizer = torch.optim.Adam(camera.parameters(), lr=0.3)
@@ -329,9 +329,9 @@ def test_autocast_changes_nothing():
     ("make", "message"),
     [
         (lambda: CoherentImaging(6)(torch.zeros(1, 1, 8, 8) + 0j), "Expected x to be real intensities"),
-        (lambda: CoherentImaging(6, sample="field")(torch.zeros(1, 1, 8, 8)), "Expected x to be a complex field"),
-        (lambda: CoherentImaging(6, sample="intensity")(torch.full((1, 1, 8, 8), -0.1)), "light is not negative"),
-        (lambda: CoherentImaging(6, sample="object"), "Expected sample to be one of"),
+        (lambda: CoherentImaging(6, input="field")(torch.zeros(1, 1, 8, 8)), "Expected x to be a complex field"),
+        (lambda: CoherentImaging(6, input="intensity")(torch.full((1, 1, 8, 8), -0.1)), "light is not negative"),
+        (lambda: CoherentImaging(6, input="object"), "Expected input to be one of"),
         (lambda: CoherentImaging(6, convention="2pi"), "Expected convention to be"),
         (lambda: CoherentImaging(nn.Parameter(torch.tensor(6.0))), "radius_cells is a setting"),
         (lambda: CoherentImaging(6, tilt_cycles=torch.zeros(3)), "Expected tilt_cycles to be"),

@@ -51,13 +51,13 @@ def test_convention_the_channels_of_an_led_lie_beside_each_other():
 
 @pytest.mark.parametrize("budget", [1.0, 0.25, 3.0])
 def test_all_light_of_an_exposure_is_the_budget_whatever_is_learned(budget):
-    layer = LedIllumination(nn.Parameter(torch.rand(2, 25) + 0.1), budget=budget)
+    layer = LedIllumination(nn.Parameter(torch.rand(2, 25) + 0.1), light_budget=budget)
     for push in (0.0, 5.0, -5.0):
         with torch.no_grad():
             layer.free_parameter("weights").add_(push * torch.rand(2, 25))
         assert torch.allclose(layer.patterns().sum(1), torch.tensor(budget), rtol=1e-5)
         assert bool((layer.patterns() >= 0).all())
-    signed = LedIllumination(torch.randn(2, 25), signed=True, budget=budget)
+    signed = LedIllumination(torch.randn(2, 25), signed=True, light_budget=budget)
     assert torch.allclose(signed.patterns().view(2, 2, 25).sum((1, 2)), torch.tensor(budget), rtol=1e-5)
     assert bool((signed.patterns() >= 0).all()) and len(signed.patterns()) == 4
 

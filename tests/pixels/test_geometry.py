@@ -166,14 +166,14 @@ def test_gaps_between_pixels_cost_photons_when_the_reading_is_light(fill):
 def test_spread_readings_show_every_scene_pixel_the_pixel_it_lies_in():
     x = images(2, 3, 10, 14)
     layout = PixelLayout(torch.randn(4).double(), torch.randn(5).double()).double()
-    y, shown = layout(x), nn.Sequential(layout, layout.decoder((10, 14)))(x)
+    y, shown = layout(x), nn.Sequential(layout, layout.decoder(size=(10, 14)))(x)
     edges = [layout_edges(share, size) for share, size in ((layout.rows, 10), (layout.columns, 14))]
     for i in range(10):
         for j in range(14):
             row, column = (int((e[1:] <= place + 0.5).sum()) for e, place in zip(edges, (i, j), strict=True))
             assert torch.equal(shown[..., i, j], y[..., row, column])
     equal = PixelLayout(torch.zeros(5), torch.zeros(7)).double()
-    again = nn.Sequential(equal, equal.decoder((10, 14)))(x)
+    again = nn.Sequential(equal, equal.decoder(size=(10, 14)))(x)
     assert torch.equal(again, equal(x).repeat_interleave(2, 2).repeat_interleave(2, 3))
 
 
@@ -236,8 +236,8 @@ def test_gradient_of_a_shown_layout_is_that_of_its_shares():
 
     free = nn.Parameter(logits.clone())
     shown = PixelLayout(torch.zeros(1).double(), free)
-    residual = (shown.decoder((1, 64))(shown(x)) - x).detach()
-    (residual * nn.Sequential(shown, shown.decoder((1, 64)))(x)).sum().backward()
+    residual = (shown.decoder(size=(1, 64))(shown(x)) - x).detach()
+    (residual * nn.Sequential(shown, shown.decoder(size=(1, 64)))(x)).sum().backward()
     found, free.grad = free.grad.clone(), None
     # the same residual through the shares, whose gradient torch takes by itself
     edges = layout_edges(free.softmax(0), 64)
@@ -253,7 +253,7 @@ def test_learned_widths_follow_the_detail_of_a_scene():
     x = torch.zeros(1, 1, 1, 64)
     x[..., 26:38] = torch.rand(1, 1, 1, 12, generator=torch.Generator().manual_seed(0))
     layout = PixelLayout(torch.zeros(1), nn.Parameter(torch.zeros(16)))
-    camera = nn.Sequential(layout, layout.decoder((1, 64)))
+    camera = nn.Sequential(layout, layout.decoder(size=(1, 64)))
     optimizer = torch.optim.Adam(layout.parameters(), lr=0.03)
     errors = []
     for _ in range(150):

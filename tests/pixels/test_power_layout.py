@@ -135,7 +135,7 @@ def test_gradient_of_sites_and_weights_is_the_stated_one(reading, training):
 @pytest.mark.parametrize("reading", ["mean", "light"])
 def test_gradient_to_the_scene_is_exact(reading):
     layout = PowerLayout(nn.Parameter(places(6)), offsets(6), reading=reading)
-    camera = nn.Sequential(layout, layout.decoder((4, 5)))
+    camera = nn.Sequential(layout, layout.decoder(size=(4, 5)))
     assert torch.autograd.gradcheck(camera, images(1, 2, 4, 5).requires_grad_())
 
 
@@ -214,7 +214,7 @@ def test_permuted_sites_permute_the_readings():
     y = PowerLayout(places(23), offsets(23))(x)
     assert torch.equal(PowerLayout(places(23)[order], offsets(23)[order])(x), y[..., order])
     layout, moved = PowerLayout(places(23), offsets(23)), PowerLayout(places(23)[order], offsets(23)[order])
-    assert torch.equal(layout.decoder(SIZE)(y), moved.decoder(SIZE)(y[..., order]))
+    assert torch.equal(layout.decoder(size=SIZE)(y), moved.decoder(size=SIZE)(y[..., order]))
 
 
 @pytest.mark.parametrize("reading", ["mean", "light"])
@@ -249,7 +249,7 @@ def test_nothing_leaks_between_cells_while_training():
     """The soft−hard gap is 0: the surrogate is in the gradient alone."""
     x = images(2, 3, *SIZE, dtype=torch.float32)
     layout = PowerLayout(nn.Parameter(places(23, dtype=torch.float32)), hardness=0.05)
-    camera = nn.Sequential(layout, layout.decoder(SIZE))
+    camera = nn.Sequential(layout, layout.decoder(size=SIZE))
     assert torch.equal(camera.train()(x), camera.eval()(x))
     changed = x.clone()
     changed[:, :, layout.cells(SIZE) == 4] = 0.0
@@ -263,7 +263,7 @@ def test_empty_pixels_read_nothing_and_still_learn():
     for reading in ("mean", "light"):
         layout = PowerLayout(nn.Parameter(sites.clone()), nn.Parameter(torch.zeros(6)), reading=reading)
         assert int(layout.areas(SIZE)[5]) == 0
-        camera = nn.Sequential(layout, layout.decoder(SIZE))
+        camera = nn.Sequential(layout, layout.decoder(size=SIZE))
         x = images(2, 1, *SIZE, dtype=torch.float32)
         assert not bool(layout(x)[..., 5].any())
         camera(x).mul(images(2, 1, *SIZE, seed=1, dtype=torch.float32)).sum().backward()
@@ -329,7 +329,7 @@ def test_reseeding_leaves_sites_alone_that_were_driven_onto_the_border():
 def test_decoder_shows_every_scene_pixel_its_cells_mean(reading):
     x = images(2, 3, *SIZE)
     layout = PowerLayout(nn.Parameter(places(23)), offsets(23), reading=reading)
-    shown, cells = nn.Sequential(layout, layout.decoder(SIZE))(x), layout.cells(SIZE)
+    shown, cells = nn.Sequential(layout, layout.decoder(size=SIZE))(x), layout.cells(SIZE)
     assert shown.shape == x.shape
     for j in cells.unique().tolist():
         inside = cells == j
@@ -344,7 +344,7 @@ def test_gradient_through_the_decoder_is_that_of_soft_cells_beside_hard_readings
     x, weight = images(2, 2, 9, 13), images(2, 2, 9, 13, seed=1)
     layout = PowerLayout(nn.Parameter(places(8)), nn.Parameter(0.1 * offsets(8)), hardness=0.5, reading=reading)
     assert int(layout.areas((9, 13)).min()) > 0
-    camera = nn.Sequential(layout, layout.decoder((9, 13)))
+    camera = nn.Sequential(layout, layout.decoder(size=(9, 13)))
     parameters = (layout.free_parameter("sites"), layout.free_parameter("weights"))
     found = torch.autograd.grad((camera(x) * weight).sum(), parameters)
     cells, soft = layout._assign((9, 13))
@@ -358,7 +358,7 @@ def test_gradient_through_the_decoder_is_that_of_soft_cells_beside_hard_readings
 def test_noise_and_codes_act_once_per_pixel_of_the_sensor():
     layout = PowerLayout(places(23, dtype=torch.float32), reading="light")
     sensor = Sensor(8, exposure_photons=500.0, full_well_electrons=4000.0, quantum_efficiency=1.0)
-    camera = nn.Sequential(layout, sensor, layout.decoder(SIZE))
+    camera = nn.Sequential(layout, sensor, layout.decoder(size=SIZE))
     x = torch.full((2, 3, *SIZE), 0.5)
     assert camera(x).shape == x.shape
     codes = nn.Sequential(layout, sensor).eval()(x)
@@ -373,7 +373,7 @@ def test_noise_and_codes_act_once_per_pixel_of_the_sensor():
 
 def test_a_decoder_has_no_parameters_of_its_own_and_follows_a_copied_camera():
     layout = PowerLayout(nn.Parameter(places(5, dtype=torch.float32)))
-    camera = nn.Sequential(layout, BitDepth(8), layout.decoder(SIZE))
+    camera = nn.Sequential(layout, BitDepth(8), layout.decoder(size=SIZE))
     assert not list(camera[2].parameters()) and len(list(camera.parameters())) == 1
     other, x = copy.deepcopy(camera), images(1, 1, *SIZE, dtype=torch.float32)
     with torch.no_grad():
@@ -404,9 +404,9 @@ def test_hardness_may_be_raised_while_training_and_is_no_part_of_the_hardware():
         (lambda: PowerLayout(torch.rand(5, 2), 1.0), "Expected weights to be"),
         (lambda: PowerLayout(torch.rand(5, 2), reading="sum"), "Expected reading to be one of"),
         (lambda: PowerLayout(torch.rand(7, 2))(torch.rand(1, 1, 2, 3)), "Expected at most as many pixels"),
-        (lambda: PowerLayout(torch.rand(7, 2)).decoder(8), "Expected size to be"),
+        (lambda: PowerLayout(torch.rand(7, 2)).decoder(size=8), "Expected size to be"),
         (lambda: PowerLayout(torch.rand(7, 2)).cells((8, 0)), "Expected size to be"),
-        (lambda: PowerLayout(torch.rand(7, 2)).decoder((8, 8))(torch.rand(1, 1, 1, 6)), "Expected y to be"),
+        (lambda: PowerLayout(torch.rand(7, 2)).decoder(size=(8, 8))(torch.rand(1, 1, 1, 6)), "Expected y to be"),
         (lambda: grid_sites(0, 3), "Expected rows to be"),
         (lambda: random_sites(0, torch.Generator()), "Expected n to be"),
         (lambda: log_polar_sites(9, fovea=0.0), "Expected fovea to be"),

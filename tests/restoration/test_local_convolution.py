@@ -9,8 +9,7 @@ from torch.nn import functional as F
 from physlayer import LocallyConnected2d, local_least_squares, local_lmmse, physical_layers
 from physlayer.core.audit import parameter_groups
 from physlayer.restoration.local_convolution import locally_connected, noise_gain
-from physlayer.testing import contract
-from physlayer.testing.layer_cases import LayerCase
+from physlayer.testing import LayerCase, contract
 
 FORMS = ("full", "low_rank", "tied")
 
