@@ -167,7 +167,7 @@ class ColorFilterArray(PhysicalLayer):
     def arranged(self, y: Tensor, output: str) -> Tensor:
         """A mosaic of this tile in another arrangement, one of ``OUTPUTS``; digital."""
         if output == "packed":
-            return pack_phases(y, tuple(self.tile.shape[1:]))
+            return pack_phases(y, (self.tile.shape[1], self.tile.shape[2]))
         if output == "mosaic":
             return y
         if output == "planes":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +70,7 @@ class PhysicalLayer(nn.Module):
         self.quantities: dict[str, Quantity] = {}
 
     if TYPE_CHECKING:  # what nn.Module leaves open: a reading is a tensor, and so is every quantity
+        parametrizations: Any
 
         def __call__(self, x: Tensor) -> Tensor: ...
 

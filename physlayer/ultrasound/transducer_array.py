@@ -182,7 +182,7 @@ class TransducerArray(ChoosingLayer):
         with torch.autocast(x.device.type, enabled=False):
             field = x if self.scene == "field" else field_of(x, self.scene)
             drive = self.drive(x).to(field.real.dtype)
-            field = _scanned(field, self.point_spread(drive, tuple(field.shape[2:])))
+            field = _scanned(field, self.point_spread(drive, (field.shape[2], field.shape[3])))
             pulse = self.frequency_mhz.to(drive), self.cycles, self.pixel_mm[0], self.pulse_rows, self.sound_mm_per_us
             field = _along_rows(field, axial_pulse(*pulse))
             if self.noisy:
