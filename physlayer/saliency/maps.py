@@ -30,7 +30,6 @@ from physlayer.saliency.attribution import (
     randomise,
     smooth_gradient,
     split_at,
-    split_camera,
     weighted,
 )
 
