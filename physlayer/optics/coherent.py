@@ -177,7 +177,7 @@ class CoherentImaging(PhysicalLayer):
         self.sample, self.convention = sample, convention
         self.thickness_waves = plain_number("thickness_waves", thickness_waves, -1e6, 1e6)
         self.absorption = plain_number("absorption", absorption, 0, 1e3)
-        self.size = None if size is None else tuple(size)
+        self.size = None if size is None else (size[0], size[1])
         self.accepts = {"phase": Accepts(), "intensity": Accepts(low=0.0), "field": Accepts(complex=True)}[sample]
         maps = {"illumination_waves": illumination_waves, "aperture_waves": aperture_waves}
         for name, value in maps.items():
@@ -193,19 +193,20 @@ class CoherentImaging(PhysicalLayer):
     def field(self, x: Tensor) -> Tensor:
         """Complex field behind the lit sample, ``(B, C, H, W)``."""
         if self.sample == "phase":
-            optics = {"thickness_waves": self.thickness_waves, "convention": self.convention}
-            field = thin_sample(x, **optics, absorption=self.absorption)
+            field = thin_sample(
+                x, thickness_waves=self.thickness_waves, convention=self.convention, absorption=self.absorption
+            )
         else:
             field = torch.complex(root_amplitude(x), torch.zeros_like(x)) if self.sample == "intensity" else x
         if "illumination_waves" in self.quantities:
             field = field * _turned(self.sized("illumination_waves", x.shape, self.size)).to(field.dtype)
         if "tilt_cycles" in self.quantities:
-            field = field * plane_wave(tuple(x.shape[2:]), self.tilt_cycles).to(field.dtype)
+            field = field * plane_wave((x.shape[2], x.shape[3]), self.tilt_cycles).to(field.dtype)
         return field
 
     def aperture(self, x_shape: tuple[int, ...]) -> Tensor:
         """H on the Fourier grid, frequency 0 at ``n // 2``, broadcastable over images of that shape."""
-        aperture = round_aperture(tuple(x_shape[-2:]), self.radius_cells)[None, None]
+        aperture = round_aperture((x_shape[-2], x_shape[-1]), self.radius_cells)[None, None]
         if "aperture_amplitude" in self.quantities:
             amplitude = self.sized("aperture_amplitude", x_shape, self.size)
             aperture = aperture.to(amplitude) * amplitude

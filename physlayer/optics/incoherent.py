@@ -100,7 +100,8 @@ class IncoherentImaging(PupilLayer):
         super().__init__()
         if border not in BORDERS:
             raise ValueError(f"Expected border to be one of {', '.join(BORDERS)}, but got {border!r}.")
-        self.border, self.held = border, None
+        self.border = border
+        self.held: float | None = None
         self.register_optics(numerical_aperture, wavelength_um, pitch_um, refractive_index)
         self.range_um, self.stated_um = _positions(defocus_range_um, stated_um)
         self.noisy, self.noise = self.range_um is not None, Noise(noise_seed)
