@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +67,7 @@ class PhysicalLayer(nn.Module):
         self.quantities: dict[str, Quantity] = {}
 
     if TYPE_CHECKING:  # what nn.Module leaves open: a reading is a tensor, and so is every quantity
+        parametrizations: Any
 
         def __call__(self, x: Tensor) -> Tensor: ...
 

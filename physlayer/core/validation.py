@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -127,6 +128,14 @@ def _warn_if_normalised(seen: Tensor, name: str) -> None:
             "put it behind the camera.",
             stacklevel=4,
         )
+
+
+@overload
+def plain_number(name: str, value: float, low: float, high: float, *, whole: Literal[True]) -> int: ...
+
+
+@overload
+def plain_number(name: str, value: float, low: float, high: float, *, whole: Literal[False] = False) -> float: ...
 
 
 def plain_number(name: str, value: float, low: float, high: float, *, whole: bool = False) -> float:

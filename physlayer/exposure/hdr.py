@@ -155,11 +155,12 @@ class _Decoder(nn.Module):
         mosaic, sensor = self._camera
         alike = bool((mosaic.tile == mosaic.tile.flatten()[0]).all())  # nothing to merge: a window would only blur
         window, tile = 1 if alike else max(mosaic.tile.shape), mosaic.transmission(*y.shape[2:])
+        period = mosaic.tile.shape[0], mosaic.tile.shape[1]
         if sensor is None:
-            return merge_exposures(y, tile, window, period=tuple(mosaic.tile.shape))
+            return merge_exposures(y, tile, window, period=period)
         # a hair below, because a code and its reading differ by a rounding of float32
         saturation, black = sensor.saturation_reading().detach() * (1 - 1e-6), sensor.black_reading()
-        return merge_exposures(y, tile, window, saturation, black, tuple(mosaic.tile.shape))
+        return merge_exposures(y, tile, window, saturation, black, period)
 
 
 class ExposureBracket(PhysicalLayer):

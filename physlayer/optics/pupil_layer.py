@@ -112,7 +112,7 @@ class PupilLayer(PhysicalLayer):
             unit = "waves" if name.endswith("waves") else "pupil radius" if name == "ring_radii" else "1"
             low, high = (0.0, 1.0) if unit != "waves" else (-math.inf, math.inf)
             self.register_physical(name, value, unit=unit, low=low, high=high)
-        if ring_radii is not None and len(ring_radii) != len(ring_waves):
+        if ring_radii is not None and ring_waves is not None and len(ring_radii) != len(ring_waves):
             raise ValueError(
                 f"Expected one of ring_waves for each of {len(ring_radii)} radii, but got {len(ring_waves)}."
             )
@@ -122,9 +122,9 @@ class PupilLayer(PhysicalLayer):
             if len(numbers) != len(zernike_waves):
                 raise ValueError(f"Expected {len(zernike_waves)} zernike_numbers, but got {len(numbers)}.")
             self.zernike_numbers = list(numbers)
-        wanted = window_pixels
+        window = window_pixels
         while True:  # until the window holds what the pupil spreads at its start
-            self._lay_grid(oversample, wanted, stated_um)
+            self._lay_grid(oversample, window, stated_um)
             with torch.no_grad():
                 lost = float(border_energy(self.samples(self.pupil_x.new_tensor(list(stated_um)))).max())
             if lost <= MOST_AT_BORDER:
@@ -134,7 +134,7 @@ class PupilLayer(PhysicalLayer):
                     f"Expected window_pixels to hold the point spread function with at most {MOST_AT_BORDER:g} of its "
                     f"light at the border, but got {lost:.2g} there with {window_pixels} pixels; use more."
                 )
-            wanted = fast_length(math.ceil(1.25 * self.window_pixels), odd=True)
+            window = fast_length(math.ceil(1.25 * self.window_pixels), odd=True)
 
     def _lay_grid(self, oversample: int | None, window_pixels: int | None, stated: Sequence[float]) -> None:
         """Samples fine enough for the intensity, a window wide enough for the pupil's grid and the defocus."""

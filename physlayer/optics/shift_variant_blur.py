@@ -43,9 +43,10 @@ def node_weights(nodes: tuple[int, int], size: tuple[int, int], *, like: Tensor 
 
 
 def _hats(count: int, pixels: int, like: Tensor | None) -> Tensor:
-    settings = {} if like is None else {"dtype": like.dtype, "device": like.device}
-    place = torch.linspace(0, count - 1, pixels, **settings)
-    return (1 - (place - torch.arange(count, **settings)[:, None]).abs()).clamp(min=0)
+    kind = torch.empty(0) if like is None else like
+    place = torch.linspace(0, count - 1, pixels, dtype=kind.dtype, device=kind.device)
+    node = torch.arange(count, dtype=kind.dtype, device=kind.device)
+    return (1 - (place - node[:, None]).abs()).clamp(min=0)
 
 
 def from_nodes(values: Tensor, size: tuple[int, int]) -> Tensor:
@@ -72,7 +73,7 @@ class _BlurField(PhysicalLayer):
 
     def blurred(self, x: Tensor) -> Tensor:
         """What :meth:`forward` gives, for images that were checked."""
-        kernels, weights = self.bank(tuple(x.shape[2:]))
+        kernels, weights = self.bank((x.shape[2], x.shape[3]))
         return MODELS[self.model](x, kernels, weights, border=self.border)
 
     def settings(self) -> dict:
@@ -236,7 +237,7 @@ class GaussianBlurMap(_BlurField):
     def blurred(self, x: Tensor) -> Tensor:
         if max(x.shape[2:]) > MATRICES:
             return super().blurred(x)
-        profile, weights = (value.to(x.dtype) for value in self.mixture(tuple(x.shape[2:])))
+        profile, weights = (value.to(x.dtype) for value in self.mixture((x.shape[2], x.shape[3])))
         return _by_matrices(self.model, x, profile, weights, self.border)
 
     def settings(self) -> dict:

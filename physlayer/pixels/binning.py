@@ -96,14 +96,14 @@ class PixelBinning(PhysicalLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        _, height, width = self.output_shape(tuple(x.shape[1:]))
+        _, height, width = self.output_shape((x.shape[1], x.shape[2], x.shape[3]))
         fill = self.fill_factor.to(x.dtype).reshape(()).sqrt()
         light = collect_area(x, pixel_edges(x.shape[2], height, fill), pixel_edges(x.shape[3], width, fill))
         sensitive = fill**2 if self.reading == "mean" else 1.0
         return light / (sensitive * (x.shape[2] / height) * (x.shape[3] / width))
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        return shape[0], *(pixels_along(side, self.factor) for side in shape[1:])
+        return shape[0], pixels_along(shape[1], self.factor), pixels_along(shape[2], self.factor)
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         light = {} if self.reading == "mean" else {"transmission": float(self.fill_factor.detach())}

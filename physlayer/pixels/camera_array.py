@@ -84,8 +84,8 @@ class CameraArray(PhysicalLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        height, width = x.shape[2:]
-        _, rows, columns = self.output_shape(tuple(x.shape[1:]))
+        _, channels, height, width = x.shape
+        _, rows, columns = self.output_shape((channels, height, width))
         fill = self.fill_factor.to(x.dtype).reshape(()).sqrt()
         readings = []
         for down, right in self.shifts.to(x.dtype):
@@ -96,7 +96,8 @@ class CameraArray(PhysicalLayer):
         return light / len(self.shifts) if self.share_aperture else light
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        return len(self.shifts) * shape[0], *(pixels_along(side, self.factor) for side in shape[1:])
+        height, width = (pixels_along(side, self.factor) for side in shape[1:])
+        return len(self.shifts) * shape[0], height, width
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         light = float(self.fill_factor.detach()) if self.reading == "light" else 1.0

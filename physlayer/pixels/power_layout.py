@@ -117,7 +117,7 @@ class PowerLayout(PhysicalLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        size, n = tuple(x.shape[2:]), len(self.sites)
+        size, n = (x.shape[2], x.shape[3]), len(self.sites)
         cells, shares = self._assign(size)
         light = collect_cells(x, cells, n, shares)
         area = math.prod(size) / n if self.reading == "light" else cell_areas(cells, n, shares).clamp(min=1).to(x.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ __all__ = [
     "RECEIVES", "apodisation_window", "array_factor", "axial_pulse", "element_positions", "grating_lobes",
     "lateral_spread", "pulse_deviation", "signal_to_noise_efficiency",
 ]  # fmt: skip
+
+Number = TypeVar("Number", float, Tensor)  # one in, the same out
 
 RECEIVES = ("dynamic", "fixed", "none")
 HALF_WIDTH = 2 * math.sqrt(2 * math.log(2))  # full width at half maximum of a Gaussian, in standard deviations
@@ -158,17 +161,17 @@ def lateral_spread(
     one_of("receive", receive, RECEIVES)
     depth = depth_mm[:, None]
     sine = offset_mm / torch.hypot(offset_mm.expand(len(depth), -1), depth)
-    beam = {"pitch_mm": pitch_mm, "wavelength_mm": wavelength_mm}
     defocus = 0.0 if focus_mm is None else 1 / depth - 1 / focus_mm
-    spread = array_factor(weights, sine, **beam, defocus_per_mm=defocus)
+    spread = array_factor(weights, sine, pitch_mm=pitch_mm, wavelength_mm=wavelength_mm, defocus_per_mm=defocus)
     if receive != "none":
         same = receive == "fixed" or focus_mm is None
-        spread = spread * (spread if same else array_factor(weights, sine, **beam))
+        back = spread if same else array_factor(weights, sine, pitch_mm=pitch_mm, wavelength_mm=wavelength_mm)
+        spread = spread * back
     directivity = torch.sinc(element_width_mm * sine / wavelength_mm)
     return spread * (directivity if receive == "none" else directivity.square())
 
 
-def pulse_deviation(frequency_mhz: float | Tensor, cycles: float, sound_mm_per_us: float) -> float | Tensor:
+def pulse_deviation(frequency_mhz: Number, cycles: float, sound_mm_per_us: float) -> Number:
     r"""Standard deviation of the Gaussian pulse, mm; its −6 dB width is :math:`c\,n/(2 f)` for n cycles of frequency f.
 
     Example:
