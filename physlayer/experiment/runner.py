@@ -153,7 +153,7 @@ def _handed_on(sweep: Sweep, variant: Variant, run: Run, out: Path, data: TaskDa
     """The trained model of the run that ``variant.model_from`` names, with the camera of this run before it."""
     name, value = variant.model_from or (variant.name, run.value)
     trainer = replace(run, variant=name, value=value, source=None)
-    trained = assemble(tasks.get_task(run.task), trainer, sweep.variant(name).camera(point_of(trainer, data)), data)
+    trained = assemble(get_task(run.task), trainer, sweep.variant(name).camera(point_of(trainer, data)), data)
     trained.load_state_dict(torch.load(out / "models" / f"{run.source}.pt", weights_only=True, map_location="cpu"))
     point = point_of(run, data)
     layers = carry_learned(list(camera_of(trained)), variant.camera(point), f"{run.parameter} {run.value:g}")
