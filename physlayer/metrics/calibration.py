@@ -26,7 +26,7 @@ class ReliabilityPoints(NamedTuple):
 
     confidence: np.ndarray
     accuracy: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]  # a tuple has a method of that name
 
 
 def reliability_points(targets, probabilities, bins=CALIBRATION_BINS) -> ReliabilityPoints:

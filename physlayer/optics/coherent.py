@@ -172,7 +172,7 @@ class CoherentImaging(PhysicalLayer):
         self.input, self.convention = one_of("input", input, INPUTS), one_of("convention", convention, CONVENTIONS)
         self.thickness_waves = plain_number("thickness_waves", thickness_waves, -1e6, 1e6)
         self.absorption = plain_number("absorption", absorption, 0, 1e3)
-        self.size = None if size is None else tuple(size)
+        self.size = None if size is None else (size[0], size[1])
         self.accepts = {"phase": Accepts(), "intensity": Accepts(low=0.0), "field": Accepts(complex=True)}[input]
         maps = {"illumination_waves": illumination_waves, "aperture_waves": aperture_waves}
         for name, value in maps.items():
@@ -188,8 +188,9 @@ class CoherentImaging(PhysicalLayer):
     def field(self, x: Tensor) -> Tensor:
         """Complex field behind the lit sample, ``(B, C, H, W)``."""
         if self.input == "phase":
-            optics = {"thickness_waves": self.thickness_waves, "convention": self.convention}
-            field = thin_sample(x, **optics, absorption=self.absorption)
+            field = thin_sample(
+                x, thickness_waves=self.thickness_waves, convention=self.convention, absorption=self.absorption
+            )
         else:
             field = torch.complex(root_amplitude(x), torch.zeros_like(x)) if self.input == "intensity" else x
         if "illumination_waves" in self.quantities:

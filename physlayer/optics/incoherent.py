@@ -98,7 +98,8 @@ class IncoherentImaging(PupilLayer):
         noise_seed: int = 0,
     ):
         super().__init__()
-        self.border, self.held = one_of("border", border, BORDERS), None
+        self.border = one_of("border", border, BORDERS)
+        self.held: float | None = None
         self.register_optics(numerical_aperture, wavelength_um, pitch_um, refractive_index)
         self.range_um, self.stated_um = _positions(defocus_range_um, stated_um)
         self.noisy, self.noise = self.range_um is not None, Noise(noise_seed)

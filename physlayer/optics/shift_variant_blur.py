@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -138,11 +140,11 @@ class ShiftVariantBlur(_BlurField):
             not isinstance(weights, Tensor) or weights.ndim != 3 or len(weights) != len(kernels)
         ):
             raise ValueError(f"Expected weights to be ({len(kernels)}, P, Q), but got {_shape(weights)}.")
-        learning = {"unit": "1", "low": 0.0, "high": 1.0, "logarithmic": True}
-        self.register_physical("kernels", kernels, **learning, free=Quantity("unscaled_kernels", low=0.0))
+        learning = functools.partial(self.register_physical, unit="1", low=0.0, high=1.0, logarithmic=True)
+        learning("kernels", kernels, free=Quantity("unscaled_kernels", low=0.0))
         _require_light(self.unscaled_kernels, (-2, -1), "every kernel")
         if weights is not None:
-            self.register_physical("weights", weights, **learning, free=Quantity("unscaled_weights", low=0.0))
+            learning("weights", weights, free=Quantity("unscaled_weights", low=0.0))
             _require_light(self.unscaled_weights, (0,), "the kernels at every node")
 
     @property
@@ -159,7 +161,7 @@ class ShiftVariantBlur(_BlurField):
         kernels = self.kernels
         if "weights" in self.quantities:
             return kernels, from_nodes(self.weights, size)
-        return kernels.flatten(0, 1), node_weights(tuple(kernels.shape[:2]), size, like=kernels)
+        return kernels.flatten(0, 1), node_weights((kernels.shape[0], kernels.shape[1]), size, like=kernels)
 
 
 class GaussianBlurMap(_BlurField):

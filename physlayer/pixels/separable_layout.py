@@ -69,9 +69,9 @@ class PixelLayout(PhysicalLayer):
             if not isinstance(value, Tensor) or value.ndim != 1:
                 raise ValueError(f"Expected {name} to be (n,), one number per pixel; use torch.zeros(n).")
         self.reading = one_of("reading", reading, READINGS)
-        share = {"low": 0.0, "high": 1.0}
-        self.register_physical("rows", rows, unit="share of the height", **share, free=Quantity("row_logits"))
-        self.register_physical("columns", columns, unit="share of the width", **share, free=Quantity("column_logits"))
+        behind = {"rows": Quantity("row_logits"), "columns": Quantity("column_logits")}
+        for name, value, side in (("rows", rows, "height"), ("columns", columns, "width")):
+            self.register_physical(name, value, unit=f"share of the {side}", low=0.0, high=1.0, free=behind[name])
 
     @property
     def rows(self) -> Tensor:

@@ -184,7 +184,8 @@ class LocallyConnected2d(nn.Module):
                 wanted = "C or (C, C')" if name == "channels" else "(H, W)"
                 raise ValueError(f"Expected {name} to be {wanted}, but got {value!r}.")
         self.channels = tuple(plain_number("channels", number, 1, 10_000, whole=True) for number in pair)
-        self.size = tuple(plain_number("size", number, 1, 100_000, whole=True) for number in size)
+        height, width = (plain_number("size", number, 1, 100_000, whole=True) for number in size)
+        self.size = height, width
         self.window, self.form = window_size(window), one_of("form", form, FORMS)
         count = plain_number("rank", rank, 1, 1000, whole=True) if form == "low_rank" else 1
         kernels = torch.zeros(count, *self.channels[::-1], *self.window)
