@@ -29,11 +29,10 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from physlayer import GaussianBlurMap, LocallyConnected2d, Sensor
+from physlayer import GaussianBlurMap, LocallyConnected2d, Sensor, local_lmmse
 from physlayer.core.randomness import noise_draw
 from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.optics.blur import TRUNCATE
-from physlayer.restoration import least_squares as local_lmmse
 from physlayer.sensor.electrons import HEADROOM, fitted_gain, photons_at_full_well
 from physlayer.training.prediction import DRAWS
 

@@ -22,8 +22,9 @@ from physlayer.optics.blur import Blur
 from physlayer.optics.coherent import CoherentImaging
 from physlayer.optics.illumination import LedIllumination
 from physlayer.optics.incoherent import IncoherentImaging
-from physlayer.optics.pupil import OBJECTIVES, zernike_start
+from physlayer.optics.pupil import OBJECTIVES
 from physlayer.optics.shift_variant_blur import GaussianBlurMap, ShiftVariantBlur
+from physlayer.optics.zernike import zernike_start
 from physlayer.pixels.binning import PixelBinning
 from physlayer.pixels.camera_array import CameraArray
 from physlayer.pixels.power_layout import PowerLayout

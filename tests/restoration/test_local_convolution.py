@@ -6,9 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from physlayer import LocallyConnected2d, local_least_squares, physical_layers
+from physlayer import LocallyConnected2d, local_least_squares, local_lmmse, physical_layers
 from physlayer.core.audit import parameter_groups
-from physlayer.restoration import least_squares as local_lmmse
 from physlayer.restoration.local_convolution import locally_connected, noise_gain
 from physlayer.testing import contract
 from physlayer.testing.layer_cases import LayerCase
