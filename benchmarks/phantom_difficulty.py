@@ -24,7 +24,7 @@ from physlayer.tasks.blood_cells.phantom import Phantom, make_phantom
 from torch import Tensor, nn
 from torch.nn import functional
 
-from physlayer.metrics.statistics import cluster_bootstrap, paired_difference
+from physlayer.metrics import cluster_bootstrap, paired_difference
 
 # Data
 TRAIN_IMAGES = 2000
@@ -194,7 +194,7 @@ def main() -> None:
 
     def report(name: str, hits: np.ndarray, seconds: float) -> None:
         score = cluster_bootstrap(hits, test.groups)
-        row = {"condition": name, "seeds": len(hits), "slides": score.n_clusters, "accuracy": score.estimate}
+        row = {"condition": name, "seeds": len(hits), "slides": score.n_groups, "accuracy": score.estimate}
         row |= {"low": score.low, "high": score.high}
         text = f"{name:<15} {score.estimate:8.3f}  {score.low:.3f} … {score.high:.3f}"
         if full is not None and len(full) == len(hits) and name != "full":

@@ -36,9 +36,10 @@ from physlayer.restoration.local_convolution import LocallyConnected2d
 from physlayer.sampling.fourier import FourierSampling
 from physlayer.sampling.projection import ProjectionSampling
 from physlayer.sampling.sensor_placement import SensorPlacement
-from physlayer.sampling.subset_layer import ChoosingLayer
-from physlayer.sensor.electrons import SENSORS, Sensor, fitted_gain
+from physlayer.sampling.subset_layer import SubsetLayer
+from physlayer.sensor.electrons import Sensor
 from physlayer.sensor.pixel_noise import GaussianNoise, PhotonNoise, SaltPepper, SpeckleNoise
+from physlayer.sensor.presets import SENSORS, fitted_gain, industrial_sensor
 from physlayer.sensor.quanta import QuantaSensor, bit_density, exposure_estimate
 from physlayer.ultrasound.channel_selection import ChannelSelection
 from physlayer.ultrasound.envelope import Envelope, LogCompression
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from physlayer.training import Recipe, fit, predict
 
 __version__ = "0.1.0"
+
+ChoosingLayer = SubsetLayer  # the name that it had first
 
 __all__ = [
     "LAYERS",
@@ -104,6 +107,7 @@ __all__ = [
     "SpeckleNoise",
     "SpectralFilters",
     "StainOpticalDensity",
+    "SubsetLayer",
     "Sweep",
     "TaskData",
     "TransducerArray",
@@ -124,6 +128,7 @@ __all__ = [
     "fitted_gain",
     "grid_sites",
     "group_split",
+    "industrial_sensor",
     "lattice_shifts",
     "local_least_squares",
     "local_lmmse",

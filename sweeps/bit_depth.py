@@ -135,7 +135,7 @@ def bit_budget_smooth(point: Point) -> list[nn.Module]:
 def with_bits(layers: list[nn.Module], rearrange: Callable[[Tensor], Tensor]) -> list[nn.Module]:
     """The same converter with its whole bits rearranged: same histogram, same total, same gain and offset."""
     layer: BitBudget = layers[0]
-    bits = layer.bit_map()
+    bits = layer.bits.detach()
     return [
         BitBudget(
             rearrange(bits.flatten()).view_as(bits),
@@ -153,7 +153,7 @@ def shuffle(layers: list[nn.Module], generator: torch.Generator) -> list[nn.Modu
 
 def invert(layers: list[nn.Module], generator: torch.Generator) -> list[nn.Module]:
     """The pixel with the most bits gets the fewest, and so on; ties are broken at random."""
-    tie = torch.rand(layers[0].bit_map().numel(), generator=generator)
+    tie = torch.rand(layers[0].bits.numel(), generator=generator)
     return with_bits(layers, lambda bits: bits.sort().values[(-bits + tie).argsort().argsort()])
 
 
@@ -178,14 +178,14 @@ SWEEP = Sweep(
             "bit_shuffled",
             "smooth map, shuffled",
             bit_budget_smooth,
-            source="bit_budget_smooth",
+            camera_from="bit_budget_smooth",
             change=shuffle,
         ),
         Variant(
             "bit_inverse",
             "smooth map, inverted",
             bit_budget_smooth,
-            source="bit_budget_smooth",
+            camera_from="bit_budget_smooth",
             change=invert,
         ),
         Variant("bit_translated", "smooth map, scenes shifted", bit_budget_smooth, learned=True, translate=True),

@@ -22,11 +22,10 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from physlayer import ColorFilterArray, Sensor
+from physlayer import ColorFilterArray
 from physlayer.experiment import Point, Sweep, Variant, main, no_layer
-from physlayer.sensor.electrons import HEADROOM, fitted_gain, photons_at_full_well
+from physlayer.sensor import HEADROOM, industrial_sensor, photons_at_full_well
 
-BITS = 12
 TILE = 8  # side of the random and the learned tile
 START = 0.1  # standard deviation of the learned logits before training (Chakrabarti 2016)
 FILTERS = "RGBW"
@@ -36,7 +35,7 @@ def camera(point: Point, tile: str | Tensor) -> list[nn.Module]:
     if point.shape[0] != 3:
         raise ValueError(f"Expected colour images, but got {point.shape[0]} channels; use --task blood_cells.")
     array = ColorFilterArray(tile, filters=FILTERS)
-    return [array, Sensor(BITS, **fitted_gain(BITS, point.value)), array.decoder(output="planes")]
+    return [array, industrial_sensor(point.value), array.decoder(output="planes")]
 
 
 def mono(point: Point) -> list[nn.Module]:

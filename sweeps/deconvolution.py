@@ -29,11 +29,12 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from physlayer import GaussianBlurMap, LocallyConnected2d, Sensor, local_lmmse
+from physlayer import GaussianBlurMap, LocallyConnected2d
 from physlayer.core.randomness import noise_draw
 from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.optics.blur import TRUNCATE
-from physlayer.sensor.electrons import HEADROOM, fitted_gain, photons_at_full_well
+from physlayer.restoration import local_lmmse
+from physlayer.sensor import HEADROOM, fitted_gain, industrial_sensor, photons_at_full_well
 from physlayer.training.prediction import DRAWS
 
 NODES = 9  # along each axis
@@ -76,10 +77,10 @@ def camera(point: Point) -> list[nn.Module]:
     """The blur of a tilted sensor, its noise and converter, and the scale of the scene."""
     sigma = torch.linspace(SHARP, SOFT, NODES).expand(NODES, NODES).clone()
     blur = GaussianBlurMap(sigma, radius=math.ceil(TRUNCATE * SOFT), widths=WIDTHS)
-    sensor = fitted_gain(BITS, point.value)
-    offset, last = sensor["offset_dn"], 2**BITS - 1
-    white = offset + sensor["gain_dn_per_electron"] * point.value * sensor["quantum_efficiency"]
-    return [blur, Sensor(BITS, **sensor), Light(offset / last, white / last)]
+    fitted, last = fitted_gain(BITS, point.value), 2**BITS - 1
+    black = fitted["offset_dn"]
+    white = black + fitted["gain_dn_per_electron"] * point.value * fitted["quantum_efficiency"]
+    return [blur, industrial_sensor(point.value, bits=BITS), Light(black / last, white / last)]
 
 
 def closed_form(point: Point, *, tied: bool) -> tuple[list[nn.Module], Deconvolution]:

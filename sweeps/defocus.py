@@ -29,12 +29,12 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from physlayer import IncoherentImaging, Sensor
+from physlayer import IncoherentImaging
 from physlayer.core.fft import fast_length
 from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.optics.pupil import OBJECTIVES
 from physlayer.optics.zernike import zernike_start
-from physlayer.sensor.electrons import fitted_gain
+from physlayer.sensor import industrial_sensor
 
 OBJECTIVE = OBJECTIVES["20x"]
 WAVELENGTH_UM = 0.55
@@ -44,7 +44,6 @@ RINGS = 3
 ROOM = 1.4  # of a learned pupil's window over the one that holds its start
 POSITIONS = 8  # of the focus in a batch of the training
 PHOTONS = 300.0  # on a white pixel
-BITS = 12
 
 
 class Lens(IncoherentImaging):
@@ -73,7 +72,7 @@ def camera(point: Point, **pupil: Tensor | nn.Parameter) -> list[nn.Module]:
         start = Lens(**optics, **{name: value.detach() for name, value in pupil.items()})
         optics["window_pixels"] = fast_length(math.ceil(ROOM * start.window_pixels), odd=True)
     lens = Lens(**optics, **pupil)
-    return [lens, Sensor(BITS, **fitted_gain(BITS, PHOTONS))]
+    return [lens, industrial_sensor(PHOTONS)]
 
 
 def cubic_zernikes(alpha_waves: float) -> Tensor:

@@ -31,15 +31,14 @@ import torch
 from physlayer.tasks.fluorophores import CLASSES, EMISSION
 from torch import Tensor, nn
 
-from physlayer import Sensor, SpectralFilters
+from physlayer import SpectralFilters
 from physlayer.color.spectra import rgb_camera_curves, wavelength_axis
 from physlayer.color.unmixing import cramer_rao_bound
 from physlayer.experiment import Point, Sweep, Variant, main, no_layer
-from physlayer.sensor.electrons import fitted_gain
+from physlayer.sensor import SENSORS, industrial_sensor
 
 PHOTONS = 100.0  # of one exposure, where the abundances sum to 1
-BITS = 12
-SENSOR = fitted_gain(BITS, PHOTONS)
+KIND = "pregius345"
 SHINING_NM = (450.0, 650.0)  # where bands are laid out
 CELL = 0.25  # of the brightest pixel: above lies the cell
 STARTS, STEPS, RATE = 3, 100, 0.05  # of the search for the smallest bound
@@ -49,7 +48,7 @@ def camera(point: Point, filters: SpectralFilters) -> list[nn.Module]:
     if point.shape[0] != len(CLASSES):
         raise ValueError(f"Expected abundances of {len(CLASSES)} fluorophores, but got {point.shape[0]} channels; "
                          "use --task fluorophores.")  # fmt: skip
-    return [filters, Sensor(BITS, **SENSOR)]
+    return [filters, industrial_sensor(PHOTONS, kind=KIND)]
 
 
 def bands(cuts_nm: Tensor) -> SpectralFilters:
@@ -84,8 +83,8 @@ def bound(filters: SpectralFilters, scenes: Tensor) -> Tensor:
     pixels = cell.sum((2, 3))
     abundance = (scenes * cell).sum((2, 3)) / pixels
     mean, variance, pixels = abundance.mean(0), abundance.var(0), float(pixels.mean())
-    mixing = filters.mixing() * PHOTONS * SENSOR["quantum_efficiency"] * pixels
-    noise = torch.full((len(mixing),), SENSOR["read_noise_electrons"] * pixels**0.5)
+    mixing = filters.mixing() * PHOTONS * SENSORS[KIND]["quantum_efficiency"] * pixels
+    noise = torch.full((len(mixing),), SENSORS[KIND]["read_noise_electrons"] * pixels**0.5)
     # a channel w a with noise variance w a + s² has the information w² / (w a + s²): here 1 / v
     weight = 2 * mean / variance
     known = (weight * (weight * variance - mean)).sqrt()

@@ -30,19 +30,18 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from physlayer import CoherentImaging, ColorWeights, LedIllumination, Sensor
+from physlayer import CoherentImaging, ColorWeights, LedIllumination
 from physlayer.core.field import intensity
 from physlayer.core.layer import PhysicalLayer
 from physlayer.experiment import Point, Sweep, Variant, main
 from physlayer.optics.illumination import led_grid
-from physlayer.sensor.electrons import fitted_gain, photons_at_full_well
+from physlayer.sensor import industrial_sensor, photons_at_full_well
 
 SIDE = 5  # of the square of LEDs
 INNER = 9  # LEDs within the aperture
 THICKNESS_WAVES = 0.2  # 2 µm, of an index 0.06 above that of water, at 0.6 µm
 APERTURE = 5 / 32  # radius of the aperture, cells per pixel of the image's width
 STEP = 0.6  # aperture radii between LEDs: at 32 pixels the inner nine lie within 0.85, the others from 1.2 on
-BITS = 12
 HEADROOM = 3.0  # of the last code above the light without a sample: interference gathers light
 GREEN = 1  # channel of colour images that is the thickness
 
@@ -104,7 +103,7 @@ def camera(point: Point, weights: Tensor, *, signed: bool = False) -> list[nn.Mo
     if not isinstance(weights, nn.Parameter):  # pictures of dark LEDs need not be computed
         waves, weights = waves[weights != 0], weights[weights != 0]
     leds = LedIllumination(weights, signed=signed, output="exposures" if signed else "difference")
-    sensor = Sensor(BITS, **fitted_gain(BITS, point.value, headroom=HEADROOM))
+    sensor = industrial_sensor(point.value, headroom=HEADROOM)
     steps = [leds.decoder()] if signed else []
     pictures = LedPictures(waves, microscope, (height, width))
     return [*thickness(point), pictures, leds, sensor, *steps]

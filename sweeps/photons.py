@@ -20,18 +20,15 @@ import sys
 import torch
 from torch import Tensor, nn
 
-from physlayer import Sensor
 from physlayer.experiment import Point, Sweep, Variant, main, no_layer
-from physlayer.sensor.electrons import fitted_gain, photons_at_full_well
+from physlayer.sensor import fitted_gain, industrial_sensor, photons_at_full_well
 
 BITS = 10
 
 
-def camera(point: Point, gain: Tensor, **changes: float) -> list[nn.Module]:
-    fitted = fitted_gain(BITS, point.value)
-    scale = gain.detach() / fitted["gain_dn_per_electron"]
-    own = {"dark_current_electrons_per_second": 5.0, "gain_dn_per_electron": gain} | changes
-    return [Sensor(BITS, **(fitted | {"offset_dn": fitted["offset_dn"] * scale} | own))]
+def camera(point: Point, gain: Tensor, *, dark: float = 5.0, read: float | None = None) -> list[nn.Module]:
+    noise = {"dark_current_electrons_per_second": dark, "read_noise_electrons": read}
+    return [industrial_sensor(point.value, bits=BITS, gain_dn_per_electron=gain, **noise)]
 
 
 def gain_of(point: Point) -> Tensor:
@@ -53,7 +50,7 @@ def learned(point: Point) -> list[nn.Module]:
 
 
 def ideal(point: Point) -> list[nn.Module]:
-    return camera(point, gain_of(point), read_noise_electrons=0.0, dark_current_electrons_per_second=0.0)
+    return camera(point, gain_of(point), dark=0.0, read=0.0)
 
 
 SWEEP = Sweep(

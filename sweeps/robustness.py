@@ -1,167 +1,143 @@
-"""Train at every level of a noise, a blur or a pixel size, test at every other: a matrix of accuracies.
+"""Train at every level of a noise, a blur or a pixel size, test at every other: what does a network bear?
 
-    python sweeps/robustness.py
+    python sweeps/robustness.py                                          # Gaussian noise, embedded phantom
     python sweeps/robustness.py --noise photon --levels 1,10,100 --seeds 3
     python sweeps/robustness.py --noise speckle --data DIR --seeds 6 --out runs/speckle
     python sweeps/robustness.py --noise pixel_size --fast
 
-Levels: clean, and those of --levels in the unit of the kind: gaussian (standard deviation in full scales), photon
-(photons on a white pixel), speckle (contrast), salt_pepper (probability), blur (standard deviation in scene pixels),
-pixel_size (scene pixels per sensor pixel). Nothing is learned in front of the network. Noise is fresh per image and
-pass in training; every test score is the mean over five exposures of each image.
+Arms: none (no layer, trained and tested on clean scenes: the bound), trained_clean (the same network, tested at every
+level) and trained_LEVEL for each of --levels. Each network is trained once per seed, at its own level, and judged at
+every level of --tested, which are clean and those of --levels unless they are named; differences are from
+trained_clean at the same test level. Nothing is learned in front of the network.
 
-Writes robustness.csv, figure.png (train level × test level, accuracy ± half the 95 % interval) and curves.png
-(± standard deviation over seeds) to --out. One record per train level and seed: a rerun skips what is done.
+Levels in the unit of the kind: gaussian (standard deviation in full scales), photon (photons on a white pixel),
+speckle (contrast), salt_pepper (probability), blur (standard deviation in scene pixels), pixel_size (scene pixels per
+sensor pixel). Clean is the level at which the kind does nothing: 0, or pixels of the scene's own size. No number of
+photons is without noise; clean are a million, whose noise of 0.1 % is below half a step of an 8-bit image (0.2 %).
+
+Noise is fresh per image and pass in training. Every test score is the mean over five exposures of each image, and
+image i meets the same random numbers behind every network.
+
+Writes summary.csv, figure.png, figure.svg, matrix.png (train level × test level) and report.html to --out; a rerun
+skips what is done.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from physlayer.tasks.base import Options, get_task, require_pictures
 from torch import nn
 
 from physlayer import Blur, GaussianNoise, PhotonNoise, PixelBinning, SaltPepper, SpeckleNoise
-from physlayer.experiment.axis import parse_values
-from physlayer.experiment.cli import check_counts, parse_seeds
-from physlayer.experiment.plot_style import image_bytes
-from physlayer.experiment.records import writable_folder
-from physlayer.experiment.robustness.grid import robustness_grid
-from physlayer.experiment.robustness.levels import Level, make_levels
-from physlayer.experiment.robustness.result import RobustnessGrid
-from physlayer.experiment.runner import task_data
-from physlayer.training.loop import TrainingError
+from physlayer.experiment import Point, Sweep, Variant, no_layer, parse_values
+from physlayer.experiment.cli import main as run_sweep
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to make images worse: its quantity, unit, layer, admissible range and default levels."""
+    """One way to make images worse.
 
-    quantity: str
-    unit: str
+    Args:
+        layer: makes it of a level. axis: what is swept, with its unit. unit: of a level, in words.
+        levels: to train at without an option. minimum, maximum: admissible levels. clean: the level that does nothing.
+        scale, whole: as of :class:`.Sweep`.
+    """
+
     layer: Callable[[float], nn.Module]
+    axis: str
+    unit: str
+    levels: str
     minimum: float
     maximum: float
-    default: str
-    more_is_better: bool = False
+    clean: float = 0.0
+    scale: str = "linear"
+    whole: bool = False
 
 
 KINDS = {
-    "gaussian": Kind("noise", "full scale", GaussianNoise, 0, 1, "0.03,0.1,0.3"),
-    "photon": Kind("exposure", "photons", PhotonNoise, 0.25, 1e6, "3,30,300", more_is_better=True),
-    "speckle": Kind("contrast", "1", SpeckleNoise, 0, 1, "0.1,0.3,1"),
-    "salt_pepper": Kind("probability", "1", SaltPepper, 0, 1, "0.01,0.05,0.2"),
-    "blur": Kind("blur", "pixels", Blur, 0, 100, "0.5,1,2"),
-    "pixel_size": Kind("pixel size", "scene pixels", PixelBinning, 1, 100, "2,4,8"),
+    "gaussian": Kind(GaussianNoise, "standard deviation of the noise", "full scale", "0.03,0.1,0.3", 0, 1),
+    "photon": Kind(PhotonNoise, "photons on a white pixel", "photons", "3,30,300", 0.25, 1e6, 1e6, "log"),
+    "speckle": Kind(SpeckleNoise, "contrast of the speckle", "", "0.1,0.3,1", 0, 1),
+    "salt_pepper": Kind(SaltPepper, "probability of a black or white pixel", "", "0.01,0.05,0.2", 0, 1),
+    "blur": Kind(Blur, "standard deviation of the blur", "scene pixels", "0.5,1,2", 0, 100),
+    "pixel_size": Kind(PixelBinning, "pixel size", "scene pixels", "2,4,8", 1, 100, 1, "log", True),
 }
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Options, named as those of the other sweeps."""
-    parser = argparse.ArgumentParser(
-        allow_abbrev=False,
-        prog="sweeps/robustness.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def build_options() -> argparse.ArgumentParser:
+    """Options that no other sweep has; they say which sweep it is."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(
+        "--noise", choices=KINDS, default="gaussian", help="what makes the images worse (default gaussian)"
     )
-    add = parser.add_argument
-    add("--noise", choices=KINDS, default="gaussian", help="what makes the images worse (default gaussian)")
-    defaults = "; ".join(f"{name} {kind.default}" for name, kind in KINDS.items())
-    add("--levels", metavar="LIST", help=f"levels beside clean, in the unit of the kind (default {defaults})")
-    add("--task", default="blood_cells", help="folder under tasks/ (default blood_cells)")
-    add("--data", help="folder of the real data (default: the task's embedded data)")
-    add("--width", type=int, help="width of the images in pixels (default: the task's own)")
-    add("--seeds", default="3", help="number of paired seeds, or a list (default 3)")
-    add("--epochs", type=int, help="passes over the training set (default: the task's recipe)")
-    add("--network", help="network of the task (default: the task's choice)")
-    add("--fast", action="store_true", help="smoke size: the numbers mean little")
-    add("--jobs", type=int, default=2, help="trainings at a time (default 2)")
-    add("--device", default="cpu", help="cpu, cuda, … (default cpu)")
-    add("--out", help="output folder (default runs/robustness_NOISE)")
+    defaults = "; ".join(f"{name} {kind.levels}" for name, kind in KINDS.items())
+    parser.add_argument(
+        "--levels", metavar="LIST", help=f"levels to train at beside clean, in the kind's unit (default {defaults})"
+    )
     return parser
+
+
+def make_sweep(noise: str = "gaussian", levels: str | None = None) -> Sweep:
+    """The sweep of one kind: an arm for each training level, and the test level along the axis.
+
+    Args:
+        noise: one of :data:`KINDS`. levels: to train at beside clean, as ``--levels`` takes them.
+
+    Raises:
+        ValueError: if a level is out of range, or none is left beside clean.
+    """
+    kind = KINDS[noise]
+    text = kind.levels if levels is None else levels
+    values = parse_values(text, "levels", kind.minimum, kind.maximum, whole=kind.whole, scale=kind.scale)
+    values = [value for value in values if value != kind.clean]
+    if not values:
+        raise ValueError(f"Expected --levels to hold a level beside clean ({kind.clean:g}), but got {text}.")
+
+    def camera(point: Point) -> list[nn.Module]:
+        return [kind.layer(point.value)]
+
+    trained = [
+        Variant(f"trained_{value:g}", f"trained at {value:g}", camera, model_from=(f"trained_{value:g}", value))
+        for value in values
+    ]
+    unit = f" / {kind.unit}" if kind.unit else ""
+    return Sweep(
+        name=f"robustness_{noise}",
+        parameter="tested",
+        axis=f"tested at: {kind.axis}{unit}",
+        minimum=kind.minimum,
+        maximum=kind.maximum,
+        default=",".join(f"{value:.12g}" for value in sorted({kind.clean, *values})),
+        variants=(
+            Variant("none", "no layer, clean scenes", no_layer, swept=False),
+            Variant("trained_clean", "trained on clean scenes", camera, model_from=("none", None)),
+            *trained,
+        ),
+        chosen=("trained_clean", *(variant.name for variant in trained)),
+        whole=kind.whole,
+        scale=kind.scale,
+        baseline="trained_clean",
+        unit=kind.unit,
+        notes=(
+            "Each network was trained at one level only, and judged at all of them: a point off its own level is the "
+            "same network behind another camera.",
+        ),
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; returns the exit code."""
-    args = build_parser().parse_args(arguments)
+    options = build_options()
+    chosen, _ = options.parse_known_args(arguments)
     try:
-        return _run(args)
-    except KeyboardInterrupt:
-        print("\nstopped; finished trainings are kept and the same command continues from them", file=sys.stderr)
-        return 130
-    except (ValueError, OSError, TrainingError) as error:
+        sweep = make_sweep(chosen.noise, chosen.levels)
+    except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-
-
-def _run(args: argparse.Namespace) -> int:
-    grid, out = grid_of(args), folder_of(args)
-    write_outputs(grid, out)
-    for line in table_lines(grid):
-        print(line)
-    for note in grid.notes:
-        print(f"warning: {note}", file=sys.stderr)
-    print(f"wrote robustness.csv, figure.png, curves.png in {out}")
-    return 0
-
-
-def folder_of(args: argparse.Namespace) -> Path:
-    return writable_folder(args.out or Path("runs") / f"robustness_{args.noise}")
-
-
-def grid_of(args: argparse.Namespace) -> RobustnessGrid:
-    """The grid of the command line; trainings whose record is there are not repeated."""
-    levels, seeds = levels_of(args.noise, args.levels), parse_seeds(args.seeds)
-    check_counts(args)
-    out = folder_of(args)
-    task, options = get_task(args.task), Options(args.data, args.fast, width=args.width)
-    require_pictures(task, "robustness")
-    data, recipe = task_data(args.task, options), task.recipe(options)
-    recipe = recipe if args.epochs is None else replace(recipe, epochs=args.epochs)
-    name = args.network or task.default_network(options)
-    for note in (*(["SMOKE RUN (--fast): the numbers mean little."] if args.fast else []), *data.notes):
-        print(note)
-    print(f"{len(levels)} levels × {len(seeds)} seeds, {recipe.epochs} epochs, records in {out}/records")
-    return robustness_grid(
-        data, lambda shape, classes: task.network(name, shape, classes), levels, recipe,
-        seeds=seeds, augment=task.augment, jobs=args.jobs, device=args.device, folder=out, progress=True,
-    )  # fmt: skip
-
-
-def levels_of(noise: str, text: str | None) -> list[Level]:
-    """Clean, then the levels of one kind from mild to severe."""
-    kind = KINDS[noise]
-    values = parse_values(text or kind.default, "levels", kind.minimum, kind.maximum, whole=False)
-    return [Level(), *make_levels(kind.quantity, values[:: -1 if kind.more_is_better else 1], kind.unit, kind.layer)]
-
-
-def write_outputs(grid: RobustnessGrid, out: Path) -> None:
-    """Table and figures, each complete or absent."""
-    rows, temporary = grid.rows(), out / f".robustness.{os.getpid()}.tmp"
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    temporary.replace(out / "robustness.csv")
-    for name, figure in (("figure.png", grid.plot()), ("curves.png", grid.plot_curves())):
-        temporary.write_bytes(image_bytes(figure, "png", dpi=200))
-        temporary.replace(out / name)
-
-
-def table_lines(grid: RobustnessGrid) -> list[str]:
-    """The matrix as the terminal shows it."""
-    width = 4 + max(len(level.label) for level in (*grid.train_levels, *grid.test_levels))
-    lines = ["test accuracy, trained at (rows), tested at (columns)"]
-    lines.append(" " * width + "".join(level.label.rjust(width) for level in grid.test_levels))
-    for level, row in zip(grid.train_levels, grid.mean(), strict=True):
-        lines.append(level.label.ljust(width) + "".join(f"{value:.3f}".rjust(width) for value in row))
-    return lines
+    return run_sweep(sweep, __doc__, arguments, options)
 
 
 if __name__ == "__main__":

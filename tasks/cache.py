@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from physlayer.core.files import atomic_write
 from physlayer.data.image_set import ImageSet
 
 __all__ = ["cached", "rendered_sets"]
@@ -47,13 +48,8 @@ def cached(
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # cut short: make it again
             path.unlink(missing_ok=True)
     made = {key: np.asarray(value) for key, value in make().items()}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".npz", delete=False) as file:
-            np.savez(file, **made)
-        Path(file.name).replace(path)
-    except OSError:
-        pass  # no place for a cache is no reason to stop
+    with contextlib.suppress(OSError):  # no place for a cache is no reason to stop
+        atomic_write(path, lambda file: np.savez(file, **made))
     return made
 
 

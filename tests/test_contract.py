@@ -8,8 +8,8 @@ from torch import nn
 
 from physlayer import BitBudget, BitDepth, PhysicalLayer
 from physlayer.core import Quantity, summary
+from physlayer.testing import LAYERS, LayerCase
 from physlayer.testing import contract as c
-from physlayer.testing.layer_cases import LAYERS, LayerCase
 
 
 @pytest.mark.parametrize("check", c.CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
@@ -23,6 +23,18 @@ def test_constructors_have_no_catch_all_and_no_optimiser(case):
     parameters = inspect.signature(type(case.build()).__init__).parameters.values()
     assert not [p for p in parameters if p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     assert not any(isinstance(value, torch.optim.Optimizer) for value in vars(case.build()).values())
+
+
+COMMON = ("temperature", "gumbel", "noise_seed")  # last everywhere, in this order
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=lambda case: case.name)
+def test_common_settings_come_last_and_by_name_only(case):
+    parameters = list(inspect.signature(type(case.build()).__init__).parameters.values())
+    common = [p for p in parameters if p.name in COMMON]
+    assert [p.name for p in common] == [name for name in COMMON if name in {p.name for p in common}]
+    assert not common or parameters[-len(common) :] == common
+    assert all(p.kind is p.KEYWORD_ONLY for p in common)
 
 
 def test_decoders_are_told_what_a_layer_cannot_know_by_name():
@@ -113,8 +125,9 @@ class LeaksInEval(BitDepth):
 
 
 class Overspends(BitBudget):
-    def whole_bits(self, x_shape):
-        return super().whole_bits(x_shape) + 1
+    @property
+    def bits(self):
+        return super().bits + 1
 
 
 class KeepsAnotherValueThanItShows(Gain):
@@ -189,15 +202,15 @@ BROKEN = [
     (c.check_bad_input_is_refused, LayerCase("no checks", ReadsAnything)),
     (
         c.check_levels,
-        LayerCase("analogue leak", lambda: LeaksInEval(2, gain=nn.Parameter(torch.tensor(1.0))), levels=4),
+        LayerCase("analogue leak", lambda: LeaksInEval(2, gain=nn.Parameter(torch.tensor(1.0))), n_levels=4),
     ),
     (
         c.check_budget,
         LayerCase(
             "broken budget",
             lambda: Overspends(learned_bits(), mean_bits=1.0),
-            levels=256,
-            budget=lambda layer: (layer.mean_bits_per_sample(), layer.mean_bits),
+            n_levels=256,
+            total=lambda layer: (layer.mean_bits_per_sample(), layer.mean_bits),
         ),
     ),
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -31,13 +31,23 @@ def test_readme_holds_the_two_commands_on_one_line_each():
     for name, part in (("run", "sweeps/bit_depth.py --bits 1..8"), ("test", "-m pytest")):
         found = re.search(rf"<!-- command: {name} -->\n```sh\n(.+)\n```", text)
         assert found and part in found[1] and "-c constraints.txt" in found[1]
+    assert f"```sh\n{found[1]}\n" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_the_pythons_that_the_package_names_are_the_tested_ones():
+    named = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    tested = re.search(r"^ +python: \[(.+)\]$", workflow, flags=re.M)
+    assert tested and named == [version.strip(' "') for version in tested[1].split(",")]
 
 
 def test_python_blocks_of_the_guide_run_in_order(tmp_path, monkeypatch):
     import torch
+    from physlayer.tasks import base
     from torch import nn
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(base, "_found", {})  # the guide registers its task
     cnn = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
     for page in (ROOT / "README.md", ROOT / "docs" / "your_own_data.md"):
         names = {"my_cnn": cnn}
@@ -47,14 +57,20 @@ def test_python_blocks_of_the_guide_run_in_order(tmp_path, monkeypatch):
             assert model.eval()(torch.rand(2, 3, 60, 80)).shape == (2, 2)
 
 
-def test_task_of_the_guide_has_the_interface_and_loads(tmp_path):
+def test_task_and_sweep_of_the_guide_run(tmp_path, monkeypatch):
+    import math
+
     import numpy as np
     import torch
-    from physlayer.tasks.base import Options
+    from physlayer.tasks import Options, base
     from torch import nn
 
+    from physlayer.experiment import main
+
     page = (ROOT / "docs" / "your_own_data.md").read_text(encoding="utf-8")
-    (block,) = (b for b in re.findall(r"```python\n(.*?)```", page, flags=re.S) if "tasks/mine" in b)
+    own = page[page.index("## A task of your own") :]
+    blocks = re.findall(r"```python\n(.*?)```", own, flags=re.S)
+    assert "# mine.py" in blocks[0] and "register(TASK)" in blocks[1] and "SWEEP = " in blocks[2]
     targets = torch.arange(40) % 2
     names = {
         "my_images": lambda folder: (
@@ -62,18 +78,47 @@ def test_task_of_the_guide_has_the_interface_and_loads(tmp_path):
             targets,
             np.array([f"tree_{i // 4}_{i % 2}" for i in range(40)]),
         ),
-        "my_network": lambda shape, classes: nn.Linear(shape[0], classes),
+        "my_network": lambda shape, classes: nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), classes)),
     }
-    exec(compile(block, "guide", "exec"), names)
+    monkeypatch.setattr(base, "_found", {})
+    for block in blocks:
+        exec(compile(block, "guide", "exec"), names)
     task = names["TASK"]
     data = task.load(Options(data="folder"))
     assert not set(data.pool.groups) & set(data.test.groups) and len(data.pool) + len(data.test) == 40
-    assert task.network(task.default_network(Options()), (3, 8, 8), 2).out_features == 2
+    assert task.network(task.default_network(Options()), (3, 8, 8), 2)(torch.zeros(1, 3, 8, 8)).shape == (1, 2)
     assert task.network("small", (3, 8, 8), 2) is not None and task.recipe(Options(fast=True)).epochs == 2
     assert (
         data.split(0)["validation"].images.shape[1:]
         == task.augment(data.test.images, data.test.targets, None)[0].shape[1:]
     )
+    command = [
+        "--task",
+        "mine",
+        "--bits",
+        "1",
+        "--seeds",
+        "1",
+        "--epochs",
+        "1",
+        "--jobs",
+        "1",
+        "--no-report",
+        "--out",
+        str(tmp_path),
+    ]
+    assert main(names["SWEEP"], "manual", command) == 0
+    assert len(list(tmp_path.glob("records/*.json"))) == 3
+
+
+def test_the_packages_of_the_page_are_those_of_the_tree(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "build"))
+    from make_architecture import package_table
+
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- begin: packages -->\n(.*)\n<!-- end: packages -->", page, flags=re.S)[1]
+    assert shown == package_table(ROOT), "run python docs/build/make_architecture.py"
+    assert shown.count("\n") < 40, "one row per package: the page stays one page"
 
 
 def test_class_projects_of_the_page_are_the_tested_lines_and_at_most_fifteen(monkeypatch):

@@ -29,9 +29,10 @@ from tables import (
     table,
 )
 
-from physlayer.experiment.scores import Judged, judged
+from physlayer.experiment.record import Record, TestSet
+from physlayer.experiment.scores import ScoreTable, score_table
 from physlayer.experiment.summary import paired_rows, summary_rows, write_summary
-from physlayer.metrics.statistics import seed_correlation
+from physlayer.metrics import seed_correlation
 
 FIGURE_ARMS = ("fixed", "tuned", "learned", "per_pixel", "bit_budget", "bit_lattice", "none")
 NAME = "bit_depth_blood_cells"
@@ -49,7 +50,7 @@ def main() -> None:
     (DOCS / "results").mkdir(exist_ok=True)
     write_summary(DOCS / "results" / f"{NAME}.csv", rows)
     draw(SWEEP, FIGURE_ARMS, rows, test_set, args.runs, NAME)
-    scores = judged(records, test_set)
+    scores = score_table(records, test_set)
     parts = {
         "accuracy": accuracy_table(SWEEP, rows),
         "differences": difference_table(SWEEP, paired_rows(records, test_set)),
@@ -59,14 +60,14 @@ def main() -> None:
     }
     half, half_set = load(args.half)
     parts["controls accuracy"] = accuracy_table(SWEEP, summary_rows([r for r in half if is_control(r)], half_set))
-    parts["controls"] = control_table(judged(half, half_set), half)
+    parts["controls"] = control_table(score_table(half, half_set), half)
     encoded, encoded_set = load(args.srgb)
     parts["srgb"] = accuracy_table(SWEEP, summary_rows(encoded, encoded_set))
     parts["srgb"] += "\n\n" + difference_table(SWEEP, paired_rows(encoded, encoded_set))
     doubled, doubled_set = load(args.doubled)
     parts["half"], parts["doubled"] = doubled_table(SWEEP, half, records), doubled_table(SWEEP, records, doubled)
     parts["longer"] = accuracy_table(SWEEP, summary_rows(doubled, doubled_set))
-    parts["longer"] += "\n\n" + contrast_table(SWEEP, judged(doubled, doubled_set), CONTRASTS)
+    parts["longer"] += "\n\n" + contrast_table(SWEEP, score_table(doubled, doubled_set), CONTRASTS)
     parts["provenance"] = "\n\n".join(
         f"{name}:\n\n{provenance_lines(*part)}"
         for name, part in (
@@ -99,15 +100,15 @@ CONTROLS = ("bit_random", "bit_budget_smooth", "bit_shuffled", "bit_inverse", "b
 PARTNERS = ("fixed", "bit_budget", "bit_lattice", "none")
 
 
-def is_control(record: dict) -> bool:
+def is_control(record: Record) -> bool:
     """A control, or an arm of the same length that it is compared with, at one bit."""
-    arm = record["variant"].removesuffix("_retrained")
-    return arm in CONTROLS or (record["variant"] in PARTNERS and record["value"] in (1, None))
+    arm = record.variant.removesuffix("_retrained")
+    return arm in CONTROLS or (record.variant in PARTNERS and record.value in (1, None))
 
 
-def clean_table(scores: Judged, test_set: dict) -> str:
+def clean_table(scores: ScoreTable, test_set: TestSet) -> str:
     """The same scores without the test sources that have near-duplicates in the pool."""
-    keep, body = ~np.isin(test_set["groups"], test_set["straddling"]), []
+    keep, body = ~np.isin(test_set.groups, test_set.straddling), []
     points = [point for point in scores.points() if point[0] in FIGURE_ARMS]
     for name in in_order(SWEEP, {name for name, _ in points}):
         for point in sorted((p for p in points if p[0] == name), key=lambda p: p[1] or 0):
@@ -115,11 +116,11 @@ def clean_table(scores: Judged, test_set: dict) -> str:
             bits = "" if point[1] is None else f"{point[1]:g}"
             body.append([f"`{name}`", bits, f"{100 * whole.estimate:.1f}",
                          interval(clean.estimate, clean.low, clean.high)])  # fmt: skip
-    dropped = f"without {len(test_set['straddling'])} sources ({int((~keep).sum())} images)"
+    dropped = f"without {len(test_set.straddling)} sources ({int((~keep).sum())} images)"
     return table(["arm", "bits", "all / %", f"{dropped} / %"], body)
 
 
-def frozen_table(scores: Judged) -> str:
+def frozen_table(scores: ScoreTable) -> str:
     body = []
     for name, value in sorted(point for point in scores.points() if point[0].endswith("_retrained")):
         source = name.removesuffix("_retrained")
@@ -128,9 +129,9 @@ def frozen_table(scores: Judged) -> str:
     return table(["arm 5: camera of", "bits", "frozen − jointly learned (seeds)", "frozen − `fixed` (seeds)"], body)
 
 
-def control_table(scores: Judged, records: list[dict]) -> str:
+def control_table(scores: ScoreTable, records: list[Record]) -> str:
     body, points = [], scores.points()
-    values = sorted({r["value"] for r in records if r["variant"] == "bit_budget_smooth"})
+    values = sorted({r.value for r in records if r.variant == "bit_budget_smooth"})
     for value in values:
         for name in ("bit_shuffled", "bit_inverse", "bit_random", "bit_lattice"):
             # a changed map is followed by a fresh network; its fair partner is the unchanged map that was, too
@@ -142,7 +143,7 @@ def control_table(scores: Judged, records: list[dict]) -> str:
         if found := contrast(scores, ("bit_lattice", value), ("bit_random", value)):
             body.append([f"`bit_lattice` − `bit_random`, {value:g} bit", found])
         for name in ("bit_budget_smooth", "bit_translated", "bit_budget"):
-            maps = [bit_map(r) for r in records if (r["variant"], r["value"]) == (name, value)]
+            maps = [bit_map(r) for r in records if (r.variant, r.value) == (name, value)]
             flat = sum(m is not None and m.std() == 0 for m in maps)
             if flat:
                 body.append([f"map of `{name}`, {value:g} bit", f"constant in {flat} of {len(maps)} seeds"])
@@ -153,8 +154,8 @@ def control_table(scores: Judged, records: list[dict]) -> str:
     return table(["control", "result"], body)
 
 
-def bit_map(record: dict) -> np.ndarray | None:
-    value = record["camera"]["layers"][0]["quantities"]["bits"].get("value")
+def bit_map(record: Record) -> np.ndarray | None:
+    value = record.camera.layers[0].quantities["bits"].value
     return None if value is None else np.array(value, dtype=float).reshape(np.array(value).shape[-2:])
 
 

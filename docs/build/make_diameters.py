@@ -21,8 +21,9 @@ from physlayer.tasks.base import Options
 from tables import DOCS, load, provenance_lines, table
 
 from physlayer.experiment.plot_style import bare, image_bytes, panels
-from physlayer.experiment.report.context import data_of, rebuild_model, scale_of
-from physlayer.saliency.maps import randomisation_check, rank_correlation, saliency
+from physlayer.experiment.report.explanations import scale_of
+from physlayer.experiment.report.rebuild import data_of, rebuild_model
+from physlayer.saliency import randomisation_check, rank_correlation, saliency
 
 METHODS = {"guided_backpropagation": "guided backpropagation", "grad_cam": "Grad-CAM", "gradient": "gradient"}
 DRAWN = ("guided_backpropagation", "grad_cam")
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     args = parser.parse_args()
     records, test_set = load(args.runs)
-    records = [record for record in records if record["variant"] == "none"]
+    records = [record for record in records if record.variant == "none"]
     settings = {"options": Options(data=args.data)}
     models = [rebuild_model(SWEEP, SWEEP.variant("none"), record, args.runs, settings) for record in records]
     data = data_of(records[0], settings)

@@ -68,18 +68,18 @@ def main() -> None:
     for variant, swept in points:
         arm = variant.name if len(args.value) == 1 else f"{variant.name}, {shown_value(swept, sweep.scale)}"
         for record in records:
-            if record["variant"] != variant.name or record["value"] != swept or record["seed"] >= args.seeds:
+            if record.variant != variant.name or record.value != swept or record.seed >= args.seeds:
                 continue
             if args.variants and variant.name not in args.variants:
                 continue
-            for place, (value, unit) in learned_quantities(record, fixed_too=args.fixed).items():
+            for place, (value, unit) in learned_quantities(record.camera, fixed_too=args.fixed).items():
                 name = place.rpartition(".")[2]
                 if name in args.quantities and value.size > 1:
-                    rows.setdefault((arm, name), {})[record["seed"]] = picture(value)
+                    rows.setdefault((arm, name), {})[record.seed] = picture(value)
                     units[name] = unit
     if not rows:
         raise SystemExit(f"Expected learned {', '.join(args.quantities)} at {args.value}, but {args.runs} has none.")
-    name = "_".join(part for part in (args.sweep, args.page or records[0]["task"], "maps") if part)
+    name = "_".join(part for part in (args.sweep, args.page or records[0].task, "maps") if part)
     (DOCS / "figures" / f"{name}.png").write_bytes(drawn(rows, units, args))
     print(f"wrote figures/{name}.png")
 

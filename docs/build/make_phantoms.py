@@ -25,9 +25,8 @@ from physlayer.data.image_set import ImageSet
 from physlayer.experiment import Sweep
 from physlayer.experiment.plot_curves import draw_curves
 from physlayer.experiment.plot_style import bare, image_bytes, panels
-from physlayer.experiment.problem_info import asked
-from physlayer.experiment.report.figures import shown
-from physlayer.experiment.scores import Judged, judged
+from physlayer.experiment.report.formats import on_screen
+from physlayer.experiment.scores import ScoreTable, score_table
 from physlayer.experiment.summary import summary_rows
 
 REAL = {"blood_cells": "blood_cells", "digits": "mnist", "histology": "warwick", "ultrasound": "fetal_head"}
@@ -66,7 +65,7 @@ def thumbnails(images: ImageSet) -> list[np.ndarray]:
     height, width = scenes.shape[2:]
     if width > PIXELS:
         scenes = torch.nn.functional.interpolate(scenes, (round(PIXELS * height / width), PIXELS), mode="area")
-    return [shown(scene, light) for scene in scenes]
+    return [on_screen(scene, light) for scene in scenes]
 
 
 def draw_images(data: Path, tasks: list[str]) -> None:
@@ -95,12 +94,12 @@ def draw_limits(sweep: Sweep, found: dict) -> None:
     """A panel per task: score against severity."""
     figure, grid = panels(len(found), 3, 2.3, 2.0)
     for axes, (task, (records, test_set)) in zip(grid, found.items(), strict=True):
-        rows, problem = summary_rows(records, test_set), asked(test_set)
-        pooled = [r for r in rows if (r["seed"], r["split"], r["metric"]) == ("all", "test", problem.score)]
+        rows, problem = summary_rows(records, test_set), test_set.problem
+        pooled = [r for r in rows if r.pooled and (r.split, r.metric) == ("test", problem.score)]
         draw_curves(axes, sweep, list(sweep.variants), pooled, problem)
         axes.set_xlabel("severity", fontsize=7)
         axes.set_ylabel(problem.label.replace("test ", ""), fontsize=7)
-        axes.set_title(f"{task} (dotted: {problem.chance[1]})", fontsize=7)
+        axes.set_title(f"{task} (dotted: {problem.baseline_name})", fontsize=7)
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7, frameon=False)
     (DOCS / "figures" / "phantoms_limits.png").write_bytes(image_bytes(figure, "png", dpi=160))
@@ -110,23 +109,23 @@ def draw_limits(sweep: Sweep, found: dict) -> None:
 def limits_table(sweep: Sweep, found: dict) -> str:
     """Score without a layer, and what the harshest severity of each arm changes, paired over seeds and sources."""
     names = [
-        v.name for v in sweep.variants if any(r["variant"] == v.name for records, _ in found.values() for r in records)
+        v.name for v in sweep.variants if any(r.variant == v.name for records, _ in found.values() for r in records)
     ]
     names.remove(sweep.baseline)
     body = []
     for task, (records, test_set) in found.items():
-        scores, problem = judged(records, test_set), asked(test_set)
+        scores, problem = score_table(records, test_set), test_set.problem
         whole = scores.score((sweep.baseline, None))
-        cells = [f"{problem.words} / {problem.shown_unit}", f"{problem.scale * problem.chance[0]:.3g}",
+        cells = [f"{problem.score_name} / {problem.shown_unit}", f"{problem.scale * problem.baseline_score:.3g}",
                  interval(whole.estimate, whole.low, whole.high, problem=problem)]  # fmt: skip
         cells += [worst(scores, sweep, name, problem) for name in names]
         body.append([f"`{task}`", *cells])
-    harshest = max(r["value"] for records, _ in found.values() for r in records if r["value"] is not None)
+    harshest = max(r.value for records, _ in found.values() for r in records if r.value is not None)
     labels = {v.name: f"`{v.name}`, severity {harshest:g}" if v.swept else f"`{v.name}`" for v in sweep.variants}
     return table(["task", "score", "blind answer", f"`{sweep.baseline}`", *(labels[name] for name in names)], body)
 
 
-def worst(scores: Judged, sweep: Sweep, name: str, problem) -> str:
+def worst(scores: ScoreTable, sweep: Sweep, name: str, problem) -> str:
     """Change of the score at the harshest severity that was run."""
     values = [value for arm, value in scores.points() if arm == name]
     if not values:

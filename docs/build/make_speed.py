@@ -14,7 +14,7 @@ import sys
 from pages import fill
 from tables import DOCS
 
-from physlayer.experiment.runner import provenance
+from physlayer.experiment.provenance import provenance
 
 BENCHMARKS = {
     "sensor": [],

@@ -29,8 +29,8 @@ from tables import (
 )
 
 from physlayer.experiment import Sweep
-from physlayer.experiment.problem_info import asked
-from physlayer.experiment.scores import judged
+from physlayer.experiment.record import Record
+from physlayer.experiment.scores import score_table
 from physlayer.experiment.summary import paired_rows, summary_rows, write_summary
 
 
@@ -43,18 +43,18 @@ def main() -> None:
     args = parser.parse_args()
     sweep = importlib.import_module(f"physlayer.sweeps.{args.sweep}").SWEEP
     records, test_set = load(args.runs)
-    rows, problem = summary_rows(records, test_set), asked(test_set)
+    rows, problem = summary_rows(records, test_set), test_set.problem
     mark = f" {args.page}" if args.page else ""
-    name = "_".join(part for part in (args.sweep, args.page or records[0]["task"]) if part)
+    name = "_".join(part for part in (args.sweep, args.page or records[0].task) if part)
     (DOCS / "results").mkdir(exist_ok=True)
     write_summary(DOCS / "results" / f"{name}.csv", rows)
     draw(sweep, tuple(v.name for v in sweep.variants), rows, test_set, args.runs, name)
-    of_the_baseline = [r for r in records if baseline_of(sweep, records, r["variant"]) == sweep.baseline]
+    of_the_baseline = [r for r in records if baseline_of(sweep, records, r.variant) == sweep.baseline]
     parts = {
         f"accuracy{mark}": accuracy_table(sweep, rows, problem),
         f"differences{mark}": difference_table(sweep, paired_rows(of_the_baseline, test_set, sweep.baseline), problem),
         f"learned{mark}": contrast_table(
-            sweep, judged(records, test_set), learned_against_others(sweep, records), problem
+            sweep, score_table(records, test_set), learned_against_others(sweep, records), problem
         ),
         f"found{mark}": found_table(sweep, records),
         f"cost{mark}": cost_table(sweep, records),
@@ -67,18 +67,18 @@ def main() -> None:
     fill(DOCS / f"{args.sweep}.md", parts)
 
 
-def baseline_of(sweep: Sweep, records: list[dict], name: str) -> str:
+def baseline_of(sweep: Sweep, records: list[Record], name: str) -> str:
     """``fixed_turn`` is the baseline of the other arms that end in ``_turn``; that of the sweep of all others."""
     own = f"{sweep.baseline}_{name.rpartition('_')[2]}"
-    return own if any(record["variant"] == own for record in records) else sweep.baseline
+    return own if any(record.variant == own for record in records) else sweep.baseline
 
 
-def learned_against_others(sweep: Sweep, records: list[dict]) -> tuple:
+def learned_against_others(sweep: Sweep, records: list[Record]) -> tuple:
     """Every pair of the learned arm with another one at the same value, but its baseline, which has a table.
 
     Then every arm that has a baseline of its own against that one.
     """
-    points = sorted({(r["variant"], r["value"]) for r in records if not r["variant"].endswith("_retrained")},
+    points = sorted({(r.variant, r.value) for r in records if not r.variant.endswith("_retrained")},
                     key=lambda point: (point[1] or 0, point[0]))  # fmt: skip
     values = sorted({value for name, value in points if name == "learned"})
     pairs = [

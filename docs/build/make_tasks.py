@@ -29,9 +29,9 @@ from physlayer.tasks.base import Options
 from physlayer.tasks.digits.numpy_forward import numpy_forward
 from tables import DOCS, interval, load, provenance_lines, table
 
-from physlayer.experiment.problem_info import asked
-from physlayer.experiment.report.context import data_of, rebuild_model
-from physlayer.experiment.scores import judged
+from physlayer.experiment.record import Record
+from physlayer.experiment.report.rebuild import data_of, rebuild_model
+from physlayer.experiment.scores import score_table
 
 # Folder of the runs: what stands in the table, coursework, aim.
 ROWS = {
@@ -61,33 +61,33 @@ def main() -> None:
     fill(DOCS / "tasks.md", parts)
 
 
-def plain(records: list[dict]) -> list[dict]:
+def plain(records: list[Record]) -> list[Record]:
     """The runs without a layer."""
-    return [record for record in records if record["variant"] == "none"]
+    return [record for record in records if record.variant == "none"]
 
 
 def coursework(found: dict) -> str:
     """Mean over seeds with its interval, every seed, and the coursework's figure."""
     body = []
     for name, (records, test_set) in found.items():
-        problem, runs = asked(test_set), plain(records)
-        score = judged(runs, test_set).score(("none", None))
-        each = [problem.scale * record["metrics"]["test"][problem.score] for record in runs]
+        problem, runs = test_set.problem, plain(records)
+        score = score_table(runs, test_set).score(("none", None))
+        each = [problem.scale * record.metrics["test"][problem.score] for record in runs]
         form = ".2f" if problem.unit else ".1f"
         what, published, aim = ROWS[name]
-        body.append([what, f"{problem.words} / {problem.shown_unit}",
+        body.append([what, f"{problem.score_name} / {problem.shown_unit}",
                      interval(score.estimate, score.low, score.high, problem=problem),
                      ", ".join(format(number, form) for number in each), published, aim])  # fmt: skip
     return table(["real images", "score", "mean [95 % interval]", "each seed", "coursework", "aim"], body)
 
 
-def diameters(records: list[dict], folder: Path) -> str:
+def diameters(records: list[Record], folder: Path) -> str:
     """Errors of each diameter in mm and in % of it, and those of the two constant answers."""
     data = data_of(records[0], {"options": Options(data=str(folder))})
     truth, names = data.problem.true(data.test.targets.double()).numpy(), data.problem.names
     mean_mm = data.problem.true(data.pool.targets.double()).mean(0).numpy()
     share = data.problem.predicted(data.test.targets.double()[:, : len(names)] * 0, data.test.targets.double()).numpy()
-    numbers = [record["metrics"]["test"]["numbers"] for record in plain(records)]
+    numbers = [record.metrics["test"]["numbers"] for record in plain(records)]
     body = []
     for k, name in enumerate(names):
         errors = [entry[name]["mean_absolute_error"] for entry in numbers]
@@ -102,17 +102,17 @@ def diameters(records: list[dict], folder: Path) -> str:
     return table([*head, "mean of the training set / mm", "mean share of the picture / mm"], body)
 
 
-def overlaps(records: list[dict]) -> str:
+def overlaps(records: list[Record]) -> str:
     """Dice, Jaccard and accuracy of the pixels, and how Dice is spread over the images, mean over seeds."""
-    tests = [record["metrics"]["test"] for record in plain(records)]
-    scores = np.array([record["scores"]["test"] for record in plain(records)])
+    tests = [record.metrics["test"] for record in plain(records)]
+    scores = np.array([record.scores["test"] for record in plain(records)])
     shares = [100 * np.mean([test[name] for test in tests]) for name in ("dice", "jaccard", "pixel_accuracy")]
     spread = 100 * np.quantile(scores.mean(0), [0, 0.25, 0.5, 0.75, 1])
     head = ["Dice / %", "Jaccard / %", "pixel accuracy / %", "images: smallest, quartiles, largest Dice / %"]
     return table(head, [[*(f"{share:.1f}" for share in shares), ", ".join(f"{value:.0f}" for value in spread)]])
 
 
-def numpy_pass(record: dict, out: Path, folder: Path) -> str:
+def numpy_pass(record: Record, out: Path, folder: Path) -> str:
     """The whole test set through the trained network, by PyTorch and by the equations in NumPy."""
     settings = {"options": Options(data=str(folder))}
     model, test = rebuild_model(SWEEP, SWEEP.variant("none"), record, out, settings), data_of(record, settings).test

@@ -111,4 +111,4 @@ def demosaick(y: Tensor, red: tuple[int, int] = (0, 0)) -> Tensor:
         raise ValueError(f"Expected a mosaic of at least 2×2 pixels, but got {height}×{width}.")
     # mirrored at the last pixel, an odd side goes on with the right colours
     even = F.pad(y, (0, width % 2, 0, height % 2), mode="reflect") if width % 2 or height % 2 else y
-    return raw_to_rgb(even, CFA[PLACES[tuple(red)]])[..., :height, :width]
+    return raw_to_rgb(even, CFA[PLACES[red[0], red[1]]])[..., :height, :width]

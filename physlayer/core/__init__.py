@@ -13,7 +13,17 @@ from physlayer.core.photons import SaturatingSensor, photon_counts, saturate, wa
 from physlayer.core.quantity import Quantity, summary
 from physlayer.core.randomness import Noise, noise_draw, seed_noise
 from physlayer.core.subset import choose, inclusion
-from physlayer.core.validation import IMAGES, Accepts, check_bits, check_images, one_of, plain_number
+from physlayer.core.validation import (
+    IMAGES,
+    Accepts,
+    above_zero,
+    check_bits,
+    check_images,
+    image_size,
+    one_number,
+    one_of,
+    plain_number,
+)
 
 __all__ = [
     "IMAGES",
@@ -28,6 +38,7 @@ __all__ = [
     "PhysicalLayer",
     "Quantity",
     "SaturatingSensor",
+    "above_zero",
     "allocate",
     "allocate_through",
     "audit_gradients",
@@ -40,9 +51,11 @@ __all__ = [
     "fast_length",
     "field_of",
     "full_size",
+    "image_size",
     "inclusion",
     "intensity",
     "noise_draw",
+    "one_number",
     "one_of",
     "parameter_groups",
     "parts_of",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +65,13 @@ class PhysicalLayer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.quantities: dict[str, Quantity] = {}
+
+    if TYPE_CHECKING:  # what nn.Module leaves open: a reading is a tensor, and so is every quantity
+        parametrizations: Any
+
+        def __call__(self, x: Tensor) -> Tensor: ...
+
+        def __getattr__(self, name: str) -> Tensor: ...
 
     def register_physical(
         self,

@@ -5,11 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["IMAGES", "Accepts", "check_bits", "check_images", "one_of", "plain_number"]
+__all__ = [
+    "IMAGES", "Accepts", "above_zero", "check_bits", "check_images", "image_size", "one_number", "one_of",
+    "plain_number",
+]  # fmt: skip
 
 LIMIT = 16.0  # full scales: far above any exposure, far below 8-bit codes
 ROUNDING = 1e-6  # full scales: a convolution by FFT leaves no less where there is no light
@@ -126,6 +130,14 @@ def _warn_if_normalised(seen: Tensor, name: str) -> None:
         )
 
 
+@overload
+def plain_number(name: str, value: float, low: float, high: float, *, whole: Literal[True]) -> int: ...
+
+
+@overload
+def plain_number(name: str, value: float, low: float, high: float, *, whole: Literal[False] = False) -> float: ...
+
+
 def plain_number(name: str, value: float, low: float, high: float, *, whole: bool = False) -> float:
     """A setting that is no physical quantity: a plain number in range, never learned.
 
@@ -156,6 +168,58 @@ def check_bits(bits: int, low: int = 1, high: int = 16) -> int:
         fix = "; a pixel without bits is possible in BitBudget" if bits == 0 else ""
         raise ValueError(f"Expected bits to be a whole number in {low}…{high}, but got {bits!r}{fix}.")
     return int(bits)
+
+
+def one_number(name: str, value: float | Tensor, fix: str = "") -> None:
+    """Refuse a quantity of several values where the hardware has one.
+
+    Raises:
+        ValueError: if it has several, with what to do as ``fix``.
+
+    Example:
+        >>> one_number("step", torch.ones(3), "BitDepth has maps")
+        Traceback (most recent call last):
+        ...
+        ValueError: Expected step to be one number, but got shape (3,); BitDepth has maps.
+    """
+    if isinstance(value, Tensor) and value.numel() != 1:
+        shape = tuple(value.shape)
+        raise ValueError(f"Expected {name} to be one number, but got shape {shape}{f'; {fix}' if fix else ''}.")
+
+
+def above_zero(name: str, value: float | Tensor, why: str) -> None:
+    """Refuse a 0 (or less) among the fixed values of a quantity that may come as near to 0 as it likes.
+
+    A learned one is refused with its bound, by :meth:`physlayer.PhysicalLayer.register_physical`.
+
+    Raises:
+        ValueError: if a value is 0 or below, with the reason ``why``.
+
+    Example:
+        >>> above_zero("full_well_electrons", 0.0, "such a sensor reads nothing")
+        Traceback (most recent call last):
+        ...
+        ValueError: Expected full_well_electrons to be above 0, but got 0; such a sensor reads nothing.
+    """
+    if not isinstance(value, nn.Parameter) and not (least := float(torch.as_tensor(value).min())) > 0:
+        raise ValueError(f"Expected {name} to be above 0, but got {least:g}; {why}.")
+
+
+def image_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the height and width of images in pixels, if that is what was given.
+
+    Raises:
+        TypeError: if a side is no number.
+        ValueError: if there are not two sides, or one is not a whole number above 0.
+
+    Example:
+        >>> image_size(torch.zeros(1, 3, 28, 32).shape[2:])
+        (28, 32)
+    """
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise ValueError(f"Expected size to be (H, W) in pixels, but got {size!r}; use tuple(x.shape[2:]).")
+    height, width = (plain_number("size", side, 1, 1e6, whole=True) for side in size)
+    return height, width
 
 
 def one_of(name: str, value: str, known: Iterable[str]) -> str:

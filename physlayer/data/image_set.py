@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from physlayer.color.srgb import linear_to_srgb, srgb_to_linear
-from physlayer.data.splits import group_split, source_codes
+from physlayer.data.splits import group_codes, group_split
 from physlayer.problems.base import Problem
 from physlayer.problems.classification import Classification
+
+__all__ = ["ENCODINGS", "ImageSet", "TaskData", "fingerprint"]
 
 ENCODINGS = ("linear", "srgb")
 KINDS = {torch.int64: 1, torch.float32: 2, torch.uint8: 3}  # of targets, with their number of axes
@@ -84,7 +86,7 @@ class ImageSet:
     @cached_property
     def group_codes(self) -> Tensor:
         """The sources as int64 numbers, ``(N,)``, ordered by name."""
-        return source_codes(self.groups)
+        return group_codes(self.groups)
 
     def batch(self, index: Tensor, *, linear: bool = True) -> Tensor:
         """Images ``index`` as float32 ``(B, C, H, W)``, 1 = full scale: linear light, or sRGB-encoded values.
@@ -144,7 +146,8 @@ class TaskData:
     @property
     def stratum_names(self) -> tuple[str, ...]:
         """What a split names the strata: the classes, or all images together."""
-        return self.problem.class_names if self.problem.kind == "classification" else ("of all images",)
+        classes = self.problem.kind == "classification"
+        return tuple(self.problem.describe()["class_names"]) if classes else ("of all images",)
 
     def split(self, seed: int, validation_fraction: float = 0.2) -> dict[str, ImageSet]:
         """Pool and test as ``{"train", "validation", "test"}``; no source is on both sides of the first two.

@@ -1,4 +1,4 @@
-"""Splits by source, and epochs with equal weight for classes and sources."""
+"""Splits by group, and epochs with equal weight for classes and groups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["epoch_order", "group_split", "source_codes"]
+__all__ = ["epoch_order", "group_codes", "group_split"]
 
 SPLIT_ATTEMPTS = 100
 
@@ -21,17 +21,17 @@ def group_split(
     *,
     class_names: Sequence[str] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    r"""Split by source, class by class, so that all copies of a source fall on one side.
+    r"""Split by group, class by class, so that all images of a group fall on one side.
 
     .. math:: n_k = \mathrm{clip}(\mathrm{round}(f\,s_k),\, 1,\, s_k - 1)
 
-    of the :math:`s_k` sources of class :math:`k` go to validation. Rare classes choose first; a source of
+    of the :math:`s_k` groups of class :math:`k` go to validation. Rare classes choose first; a group of
     several classes counts for each, so :math:`n_k` may then be missed by a few.
 
     Args:
         targets: class of each image, int64, ``(N,)``.
-        groups: source of each image, names or integer codes, ``(N,)``.
-        fraction: :math:`f`, wanted share of the sources in validation, between 0 and 1.
+        groups: source image, patient or slide of each image, names or integer codes, ``(N,)``.
+        fraction: :math:`f`, wanted share of the groups in validation, between 0 and 1.
         seed: the split; the same seed gives the same split.
         class_names: names for the error message.
 
@@ -53,11 +53,11 @@ def group_split(
     names = [class_names[k] if class_names else str(k) for k in classes.tolist()]
     holds = torch.zeros(int(codes.max()) + 1, len(classes), dtype=torch.bool)
     holds[codes, labels] = True
-    for name, sources in zip(names, holds.sum(0).tolist(), strict=True):
-        if sources < 2:
+    for name, n_groups in zip(names, holds.sum(0).tolist(), strict=True):
+        if n_groups < 2:
             raise ValueError(
                 f"Expected class {name} to have at least 2 sources, for training and validation, "
-                f"but got {sources}; add another source or leave the class out."
+                f"but got {n_groups}; add another source or leave the class out."
             )
     generator = torch.Generator().manual_seed(seed)
     for _ in range(SPLIT_ATTEMPTS):
@@ -74,15 +74,15 @@ def group_split(
 def epoch_order(
     targets: Tensor, groups: np.ndarray | Tensor, *, per_class: int | None, generator: torch.Generator
 ) -> Tensor:
-    r"""Order of an epoch with equal weight for every class, and for every source within its class.
+    r"""Order of an epoch with equal weight for every class, and for every group within its class.
 
     .. math:: m_s \in \{\lfloor m / s_k \rfloor, \lceil m / s_k \rceil\}, \quad \sum_s m_s = m
 
-    Of source :math:`s`, :math:`m_s` images are drawn; one repeats only after all others of the source.
+    Of group :math:`s`, :math:`m_s` images are drawn; one repeats only after all others of the group.
 
     Args:
         targets: class of each image, int64, ``(N,)``.
-        groups: source of each image, names or (faster) integer codes, ``(N,)``.
+        groups: source image, patient or slide of each image, names or (faster) integer codes, ``(N,)``.
         per_class: :math:`m`, images per class; ``None`` takes every image once.
         generator: the randomness (a CPU generator).
 
@@ -105,24 +105,24 @@ def epoch_order(
     codes = _paired_codes(targets, groups)
     _, labels = torch.unique(targets, return_inverse=True)
     n_codes = int(codes.max()) + 1
-    sources, source, copies = torch.unique(labels * n_codes + codes, return_inverse=True, return_counts=True)
-    # images sorted by source (hence by class), in random order within each
+    pairs, pair, copies = torch.unique(labels * n_codes + codes, return_inverse=True, return_counts=True)
+    # images sorted by group (hence by class), in random order within each
     shuffled = torch.randperm(len(targets), generator=generator)
-    by_source = shuffled[source[shuffled].argsort(stable=True)]
+    by_group = shuffled[pair[shuffled].argsort(stable=True)]
 
-    # each source gets the floor of its share, and randomly chosen ones of its class the remainder
-    source_class = sources // n_codes
-    counts = torch.bincount(source_class)
-    lottery = torch.randperm(len(sources), generator=generator)
-    lottery = lottery[source_class[lottery].argsort(stable=True)]
+    # each group gets the floor of its share, and randomly chosen ones of its class the remainder
+    group_class = pairs // n_codes
+    counts = torch.bincount(group_class)
+    lottery = torch.randperm(len(pairs), generator=generator)
+    lottery = lottery[group_class[lottery].argsort(stable=True)]
     rank = torch.empty_like(lottery)
-    rank[lottery] = torch.arange(len(sources)) - _starts(counts)[source_class]
-    share = counts[source_class]
+    rank[lottery] = torch.arange(len(pairs)) - _starts(counts)[group_class]
+    share = counts[group_class]
     quota = per_class // share + (rank < per_class % share)
 
-    owner = torch.repeat_interleave(torch.arange(len(sources)), quota)
+    owner = torch.repeat_interleave(torch.arange(len(pairs)), quota)
     turn = torch.arange(len(owner)) - _starts(quota)[owner]
-    order = by_source[_starts(copies)[owner] + turn % copies[owner]]
+    order = by_group[_starts(copies)[owner] + turn % copies[owner]]
     return order[torch.randperm(len(order), generator=generator)]
 
 
@@ -131,7 +131,7 @@ def _starts(counts: Tensor) -> Tensor:
 
 
 def _draw_sides(holds: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
-    """Boolean ``(sources,)``: which go to validation, given ``holds`` ``(sources, classes)``."""
+    """Boolean ``(groups,)``: which go to validation, given ``holds`` ``(groups, classes)``."""
     side = torch.full((len(holds),), -1)
     for label in holds.sum(0).argsort(stable=True):
         members = holds[:, label].nonzero().flatten()
@@ -150,11 +150,11 @@ def _paired_codes(targets: Tensor, groups: np.ndarray | Tensor) -> Tensor:
             "Expected one target and one group per image, "
             f"but got {tuple(targets.shape)} targets and {len(groups)} groups."
         )
-    return source_codes(groups)
+    return group_codes(groups)
 
 
-def source_codes(groups: np.ndarray | Tensor) -> Tensor:
-    """Sources as int64 numbers from 0, ordered by name."""
+def group_codes(groups: np.ndarray | Tensor) -> Tensor:
+    """Groups as int64 numbers from 0, ordered by name."""
     if isinstance(groups, Tensor):
         return torch.unique(groups, return_inverse=True)[1]
     return torch.from_numpy(np.unique(groups, return_inverse=True)[1].astype(np.int64))

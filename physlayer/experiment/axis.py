@@ -83,7 +83,7 @@ def _filled(first: float, last: float, whole: bool, scale: str, like: str) -> li
         return [int(value) for value in values] if whole else values
     if not whole:
         raise ValueError(like)
-    return list(range(first, last + 1))
+    return list(range(int(first), int(last) + 1))
 
 
 def _number(text: str, whole: bool, like: str) -> float:

@@ -5,35 +5,28 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import time
 import warnings
-from pathlib import Path
 
-from physlayer.data.image_set import TaskData
-from physlayer.experiment.axis import EXAMPLES, parse_values
-from physlayer.experiment.preflight import require_answers, require_cameras, require_judgement
-from physlayer.experiment.records import read_record, read_records, record_path, writable_folder, write_json
-from physlayer.experiment.spec import Run, Sweep, Variant, make_runs, retrained
-from physlayer.training.recipe import Recipe
+from physlayer.experiment.axis import EXAMPLES
+from physlayer.experiment.command import run_command
+from physlayer.experiment.spec import Sweep
 
-FEW_SOURCES = 10  # of the test set: below, a bootstrap over sources says little
-LEAK_SHARE = 0.05  # of the test images with a source in the pool: above, the test says little
-
-__all__ = ["build_parser", "main", "parse_values"]
+__all__ = ["build_parser", "main", "program_name"]
 
 
-def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
-    """Options shared by all sweeps."""
+def build_parser(sweep: Sweep, manual: str, own: argparse.ArgumentParser | None = None) -> argparse.ArgumentParser:
+    """Options shared by all sweeps, behind the ``own`` ones of a script (a parser with ``add_help=False``)."""
     parser = argparse.ArgumentParser(
-        prog=f"sweeps/{sweep.name}.py",
-        description=manual,
+        prog=program_name(),
+        description=re.sub(r"python sweeps/\w+\.py", lambda _: program_name(), manual),
+        parents=[] if own is None else [own],
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # --lr would be --lr-physics
     )
     add = parser.add_argument
     add(f"--{sweep.parameter}", dest="values", default=sweep.default, metavar="LIST",
         help=f"values to sweep, as {EXAMPLES[sweep.scale]} (default {sweep.default})")  # fmt: skip
-    add("--task", default=sweep.task, help=f"folder under tasks/ (default {sweep.task})")
+    add("--task", default=sweep.task, help=f"name of a task, or path/to/file.py:NAME (default {sweep.task})")
     add("--data", help="folder of the real data (default: the task's embedded data)")
     add("--width", type=int, help="width of the images in pixels (default: the task's own)")
     add("--variants", default=",".join(sweep.chosen), metavar="LIST",
@@ -81,14 +74,27 @@ def build_parser(sweep: Sweep, manual: str) -> argparse.ArgumentParser:
     return parser
 
 
-def main(sweep: Sweep, manual: str, arguments: list[str] | None = None) -> int:
-    """Run a sweep from the command line; returns the exit code."""
-    args = build_parser(sweep, manual).parse_args(arguments)
+def program_name() -> str:
+    """How the running script was started: by its file, or by ``-m`` and its module."""
+    spec = sys.modules["__main__"].__spec__
+    return f"python {sys.argv[0]}" if spec is None else f"python -m {spec.name}"
+
+
+def main(
+    sweep: Sweep, manual: str, arguments: list[str] | None = None, own: argparse.ArgumentParser | None = None
+) -> int:
+    """Run a sweep from the command line; returns the exit code.
+
+    Args:
+        manual: what ``--help`` begins with. arguments: of the command line, if not those of the process.
+        own: options of the script itself, which has read them: ``sweep`` is what they mean.
+    """
+    args = build_parser(sweep, manual, own).parse_args(arguments)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")
             warnings.showwarning = _show_warning
-            return _run(sweep, args)
+            return run_command(sweep, args)
     except KeyboardInterrupt:
         print("\nstopped; finished runs are kept and the same command continues from them", file=sys.stderr)
         return 130
@@ -97,167 +103,5 @@ def main(sweep: Sweep, manual: str, arguments: list[str] | None = None) -> int:
         return 2
 
 
-def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     print(f"warning: {message}", file=sys.stderr)
-
-
-def _run(sweep: Sweep, args: argparse.Namespace) -> int:
-    from physlayer.experiment.outputs import write_outputs
-    from physlayer.experiment.runner import execute, task_data
-    from physlayer.tasks.base import Options, get_task, require_pictures
-
-    values = parse_values(
-        args.values, sweep.parameter, sweep.minimum, sweep.maximum, whole=sweep.whole, scale=sweep.scale
-    )
-    seeds = parse_seeds(args.seeds)
-    chosen = chosen_variants(sweep, args.variants, retrain=args.retrain)
-    check_counts(args)
-    out = writable_folder(args.out or Path("runs") / sweep.name)
-    task = get_task(args.task)
-    require_pictures(task, sweep.name)
-    if sweep.tasks and args.task not in sweep.tasks:
-        raise ValueError(
-            f"Expected --task to be {' or '.join(sweep.tasks)}, whose scenes {sweep.name} understands, but got "
-            f"{args.task}."
-        )
-    options = Options(
-        data=args.data, fast=args.fast, groups=args.groups, skip_unreadable=args.skip_unreadable,
-        drop_straddling=args.drop_straddling, width=args.width, development=args.development,
-    )  # fmt: skip
-    data = task_data(args.task, options)
-    require_judgement(data)
-    for seed in seeds:
-        data.split(seed)  # every seed must give a valid split before hours are spent on the first
-    recipe = task.recipe(options).as_dict() | {"linear": args.encoding == "linear"}
-    recipe |= {} if args.epochs is None else {"epochs": args.epochs}
-    recipe |= {} if args.lr_physics is None else {"lr_physics": args.lr_physics}
-    recipe |= {"augment": False} if args.no_augment else {}
-    Recipe(**recipe)  # a setting out of range is refused here
-    network = args.network or task.default_network(options)
-    require_answers(task, network, data, default=task.default_network(options))
-    shared = {"task": args.task, "data": data.fingerprint, "network": network, "recipe": recipe}
-    runs = make_runs(sweep, chosen, values, seeds, shared)
-    require_cameras(chosen, [run for run in runs if not record_path(out, run.key).exists()], data)
-    settings = {"options": options, "device": args.device, "log_dir": args.log_dir}
-    test_set = {"fingerprint": data.fingerprint, "problem": described(data), "notes": list(data.notes)}
-    if args.fast:
-        test_set["notes"].insert(0, "SMOKE RUN (--fast): few images, few epochs; the numbers mean little.")
-    title = f"{args.task}, {folder_name(args)}"
-    test_set["title"] = title + (", SMOKE RUN" if args.fast else "")
-    test_set |= {"targets": data.problem.truth(data.test.targets), "groups": data.test.groups.tolist()}
-    test_set["straddling"] = sorted(set(data.test.groups.tolist()) & set(data.pool.groups.tolist()))
-    if (sources := len(set(test_set["groups"]))) < FEW_SOURCES:
-        test_set["notes"].append(f"Only {sources} test sources: the intervals are narrower than they should be.")
-    if looked := other_looks(out, runs):
-        test_set["notes"].append(looked)
-    write_json(out / "test_set.json", test_set)
-    for note in test_set["notes"]:
-        print(note)
-    straddling = set(test_set["straddling"])
-    shared_images = sum(group in straddling for group in test_set["groups"])
-    if shared_images > LEAK_SHARE * len(test_set["groups"]):
-        warnings.warn(
-            f"Expected test images of sources that training never sees, but got {shared_images} of "
-            f"{len(test_set['groups'])} whose source is in the pool too; use --drop-straddling.",
-            stacklevel=2,
-        )
-    print(
-        f"{sweep.name}: {len(values)} values × {len(chosen)} arms × {len(seeds)} seeds, {len(runs)} runs of "
-        f"{recipe['epochs']} epochs, {args.jobs} at a time, records in {out}/records"
-    )
-    started = time.perf_counter()
-    try:
-        computed, failures = execute(sweep, chosen, runs, out, settings, jobs=args.jobs)
-    except KeyboardInterrupt:
-        done = [run for run in runs if read_record(record_path(out, run.key))]
-        if done:
-            write_outputs(sweep, chosen, done, out, settings, report=False)
-        raise
-    done = len(runs) - computed - len(failures)
-    print(f"{computed} runs computed, {done} were already done; {time.perf_counter() - started:.0f} s")
-    for failure in failures:
-        print(f"failed: {failure}", file=sys.stderr)
-    for line in write_outputs(sweep, chosen, runs, out, settings, report=not args.no_report):
-        print(line)
-    return 1 if failures else 0
-
-
-def other_looks(out: Path, runs: list[Run]) -> str:
-    """A sentence if this folder's records judged the same test set with other settings; else an empty string."""
-    ours = {run.key: run.config for run in runs}
-    first = next(iter(ours.values()))
-    differing: set[str] = set()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # damaged records are told when they are computed again
-        records = read_records(out)
-    for record in records:
-        theirs = record["config"]
-        if record["key"] in ours or any(theirs[name] != first[name] for name in ("sweep", "task", "data")):
-            continue
-        old, new = (config["recipe"] | {"network": config["network"]} for config in (theirs, first))
-        changed = [f"{name} {old.get(name)}" for name in sorted(new) if old.get(name) != new[name] and name != "linear"]
-        differing |= {", ".join(changed)} if changed else set()
-    if not differing:
-        return ""
-    return (
-        f"This test set was also judged with other settings ({'; '.join(sorted(differing))}): the best of several "
-        f"is not a held-out result. Choose settings with --development."
-    )
-
-
-def parse_seeds(text: str) -> list[int]:
-    """``3`` is seeds 0, 1, 2; a list names them.
-
-    Example:
-        >>> parse_seeds("2"), parse_seeds("4,7")
-        ([0, 1], [4, 7])
-    """
-    if not re.fullmatch(r"\d+(,\d+)*", text):
-        raise ValueError(f"Expected --seeds to be a count such as 3 or a list such as 4,5, but got {text!r}.")
-    if "," in text:
-        return sorted({int(part) for part in text.split(",")})
-    if int(text) < 1:
-        raise ValueError(f"Expected --seeds to be 1 or more, but got {text}.")
-    return list(range(int(text)))
-
-
-def chosen_variants(sweep: Sweep, text: str, *, retrain: bool) -> list[Variant]:
-    """The arms named in ``text``, with the bound and, for ``retrain``, the frozen copies."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise ValueError(f"Expected --variants to name at least one arm, but got {text!r}.")
-    chosen = [sweep.variant(name) for name in dict.fromkeys([*names, sweep.bound])]
-    for variant in [v for v in chosen if v.source is not None and v.source not in {c.name for c in chosen}]:
-        chosen.append(sweep.variant(variant.source))
-    if retrain:
-        chosen += [retrained(v) for v in chosen if v.learned and not v.translate]
-    return chosen
-
-
-def check_counts(args: argparse.Namespace) -> None:
-    """Refuse counts below one and devices that are not there."""
-    for name in ("epochs", "jobs"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise ValueError(f"Expected --{name} to be 1 or more, but got {value}.")
-    import torch
-
-    try:
-        torch.zeros(1, device=args.device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"Expected --device to be available, but got {args.device!r}: {reason}") from error
-
-
-def folder_name(args: argparse.Namespace) -> str:
-    """Which of a task's sets it is, in a word for the figure."""
-    if args.data is None:
-        return "embedded"
-    name = Path(args.data).resolve().name
-    return "real" if name == args.task else name
-
-
-def described(data: TaskData) -> dict:
-    """The problem, with the score of an answer that does not look at the image."""
-    score, words = data.problem.blind(data.test.targets, data.pool.targets)
-    return data.problem.describe() | {"constant": score, "blind": words}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from physlayer.experiment.record import TestSet
 from physlayer.experiment.spec import Sweep, Variant
+from physlayer.experiment.summary import SummaryRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +22,7 @@ __all__ = ["Style", "bare", "bars", "count", "heading", "image_bytes", "panels",
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 CONTROL_MARKERS = ("o", "v", "s", "^", "D")
-CONTROL_LINES = (
+CONTROL_LINES: tuple[tuple[float, tuple[float, ...]], ...] = (
     (0, (4, 1.5)),
     (0, (4, 1.5, 1, 1.5)),
     (0, (2, 1)),
@@ -27,9 +30,15 @@ CONTROL_LINES = (
     (0, (1.5, 2)),
 )
 BOUND_COLOUR = "#666666"
-PANEL_FONT = {"font.size": 7, "axes.titlesize": 7, "xtick.labelsize": 6, "ytick.labelsize": 6}
+PANEL_FONT: dict[Any, Any] = {"font.size": 7, "axes.titlesize": 7, "xtick.labelsize": 6, "ytick.labelsize": 6}
 COLUMN_WIDTH = 3.4  # inches, one column of a two-column page
-FONT = {"font.size": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7, "axes.titlesize": 8}
+FONT: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.titlesize": 8,
+}
 
 
 @dataclass(frozen=True)
@@ -38,26 +47,26 @@ class Style:
 
     colour: str
     marker: str
-    line: str | tuple
+    line: str | tuple[float, tuple[float, ...]]
     hollow: bool
 
 
-def styles(sweep: Sweep, variants: list[Variant]) -> dict[str, Style]:
+def styles(sweep: Sweep, variants: Sequence[Variant]) -> dict[str, Style]:
     """Style of each arm, the same whichever arms were chosen.
 
     Args:
         sweep: gives the order of the colours. variants: the arms to draw, retrained copies included.
 
     Example:
-        >>> arms = (Variant("a", "a", list), Variant("a_shuffled", "b", list, source="a"))
-        >>> sweep = Sweep("s", "bits", "bits", 1, 8, "1", arms, ("a",))
-        >>> looks = styles(sweep, list(arms))
-        >>> looks["a"].colour == looks["a_shuffled"].colour, looks["a_shuffled"].hollow
+        >>> arms = (Variant("a", "a", list), Variant("shuffled", "b", list, camera_from="a"), Variant("c", "c", list))
+        >>> looks = styles(Sweep("s", "bits", "bits", 1, 8, "1", arms, ("a",), bound="c", baseline="a"), arms)
+        >>> looks["a"].colour == looks["shuffled"].colour, looks["shuffled"].hollow
         (True, True)
     """
     known = list({v.name: v for v in (*sweep.variants, *variants)}.values())
     plain = [v.name for v in known if not is_control(v) and v.name != sweep.bound]
-    found, controls = {}, {}
+    found: dict[str, Style] = {}
+    controls: dict[str, int] = {}
     for variant in known:
         if variant.name == sweep.bound:
             found[variant.name] = Style(BOUND_COLOUR, "", "-", False)
@@ -69,43 +78,44 @@ def styles(sweep: Sweep, variants: list[Variant]) -> dict[str, Style]:
             found[variant.name] = Style(colour, MARKERS[index % len(MARKERS)], "-", False)
             continue
         order = controls[family] = controls.get(family, -1) + 1
-        line, marker = (options[order % len(options)] for options in (CONTROL_LINES, CONTROL_MARKERS))
-        found[variant.name] = Style(colour, marker, line, True)
+        line = CONTROL_LINES[order % len(CONTROL_LINES)]
+        found[variant.name] = Style(colour, CONTROL_MARKERS[order % len(CONTROL_MARKERS)], line, True)
     return {variant.name: found[variant.name] for variant in variants}
 
 
 def is_control(variant: Variant) -> bool:
     """Whether the arm reuses the camera of another, or differs from it only in how it was trained."""
-    return variant.source is not None or variant.translate
+    return variant.camera_from is not None or variant.translate
 
 
 def family_of(variant: Variant, known: list[Variant]) -> str:
     """Name of the arm whose colour this one shares."""
-    if variant.source is not None or not is_control(variant):
-        return variant.source or variant.name
+    if variant.camera_from is not None or not is_control(variant):
+        return variant.camera_from or variant.name
     # A control that is trained from scratch names no source, but it has the camera of its arm.
     arms = [v.name for v in known if v.camera is variant.camera and not is_control(v)]
     return arms[0] if arms else variant.name
 
 
-def values_of(rows: list[dict]) -> list[float]:
-    return sorted({r["value"] for r in rows if r["value"] != ""})
+def values_of(rows: Sequence[SummaryRow]) -> list[float]:
+    return sorted({r.value for r in rows if r.value is not None})
 
 
-def bars(rows: list[dict]) -> list[list[float]]:
+def bars(rows: Sequence[SummaryRow]) -> list[list[float]]:
     """Lengths of the error bars below and above; an interval of few seeds may miss its estimate by a rounding error."""
-    below = [max(0.0, r["score"] - r["low"]) for r in rows]
-    return [below, [max(0.0, r["high"] - r["score"]) for r in rows]]
+    ends = [row.ends() for row in rows]
+    below = [max(0.0, row.score - low) for row, (low, _) in zip(rows, ends, strict=True)]
+    return [below, [max(0.0, high - row.score) for row, (_, high) in zip(rows, ends, strict=True)]]
 
 
-def heading(rows: list[dict], test_set: dict, value: str = "") -> str:
+def heading(rows: Sequence[SummaryRow], test_set: TestSet, value: str = "") -> str:
     """What was judged, at which value, over how many seeds and test sources."""
-    pooled = next(r for r in rows if r["seed"] == "all")
-    runs = Counter((r["variant"], r["value"]) for r in rows if r["seed"] != "all").values()
+    pooled = next(r for r in rows if r.pooled)
+    runs = Counter((r.variant, r.value) for r in rows if not r.pooled).values()
     least, most = min(runs), max(runs)
     seeds = count(most, "seed") if least == most else f"{least} to {count(most, 'seed')}"
-    parts = [value, seeds, count(pooled["n_clusters"], "test source")]
-    return f"{test_set.get('title', pooled['task'])}: {', '.join(part for part in parts if part)}"
+    parts = [value, seeds, count(pooled.n_groups or 0, "test source")]
+    return f"{test_set.title}: {', '.join(part for part in parts if part)}"
 
 
 def count(number: int, noun: str) -> str:

@@ -1,89 +1,60 @@
-"""Run a grid: in parallel, resumable, each run judged once on the test set."""
+"""Compute one run: train it, judge it once on the test set, write its record."""
 
 from __future__ import annotations
 
-import datetime
 import functools
-import platform
-import subprocess
 import time
 import warnings
-from collections import Counter
-from importlib.metadata import version
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from physlayer.core.audit import Movement
 from physlayer.core.camera import export_camera
-from physlayer.data.image_set import TaskData
-from physlayer.experiment.build import assemble, camera_of, chosen_candidate, point_of, scenes_of
-from physlayer.experiment.records import read_record, record_path, write_json
-from physlayer.experiment.spec import Run, Sweep, Variant
-from physlayer.training.loop import TrainingError, fit
+from physlayer.core.files import atomic_write
+from physlayer.data.image_set import ImageSet, TaskData
+from physlayer.experiment.build import (
+    assemble,
+    camera_of,
+    carry_learned,
+    chosen_candidate,
+    join,
+    network_of,
+    point_of,
+    scenes_of,
+)
+from physlayer.experiment.provenance import provenance
+from physlayer.experiment.record import Audit, Epoch, Provenance, Record, Trial
+from physlayer.experiment.records import camera_export, write_record
+from physlayer.experiment.run import Run
+from physlayer.experiment.spec import Point, Sweep, Variant
+from physlayer.problems.base import Problem
+from physlayer.tasks.base import Options, get_task
+from physlayer.training.loop import FitResult, TrainingError, fit
 from physlayer.training.prediction import DRAWS, predict_exposures
 from physlayer.training.recipe import Recipe
 
-__all__ = ["execute", "run_one"]
+__all__ = ["run_one", "save_models", "task_data"]
 
 MEASURED_SCENES = 256  # of the test set, evenly
 SEARCH_SHARE = 0.5  # a searched variant tries each candidate for this share of the epochs
 
+Augment = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+Train = Callable[..., tuple[nn.Sequential, FitResult]]
+
 
 @functools.lru_cache(maxsize=2)
-def task_data(task: str, options) -> TaskData:
-    """Data of a task, loaded once per process."""
-    from physlayer.tasks.base import get_task
-
-    data = get_task(task).load(options)
+def task_data(task: str, options: Options) -> TaskData:
+    """Data of a task, by its name, loaded once per process."""
+    data: TaskData = get_task(task).load(options)
     return data.development() if options.development else data
 
 
-def execute(
-    sweep: Sweep, variants: list[Variant], runs: list[Run], out: Path, settings: dict, *, jobs: int
-) -> tuple[int, list[str]]:
-    """Compute what is missing; returns how many runs were computed, and a sentence for each that failed.
-
-    Runs whose camera comes from another run wait for it. Every finished run is on disk before the next begins,
-    so an interruption loses only what was in flight.
-
-    Raises:
-        KeyboardInterrupt: on Ctrl-C, after the bar is closed.
-    """
-    from tqdm import tqdm
-
-    named = {variant.name: variant for variant in variants}
-    records = {run.key: read_record(record_path(out, run.key)) for run in runs}
-    missing = [run for run in runs if records[run.key] is None]
-    _tell_of_other_commits([record for record in records.values() if record is not None])
-    needed = {run.source_key for run in missing if run.source_key}
-    lost = [run for run in runs if run.key in needed and not (out / "cameras" / f"{run.key}.pt").exists()]
-    missing += [run for run in lost if run not in missing]  # its camera is gone: train it again
-    waves = [[r for r in missing if r.source_key is None], [r for r in missing if r.source_key is not None]]
-    failures: list[str] = []
-    with tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run", dynamic_ncols=True) as bar:
-        for wave in waves:
-            work = [(named[run.config["variant"]], run) for run in wave]
-            for key, failure in _parallel(sweep, work, out, settings, jobs):
-                if failure:
-                    failures.append(f"{key}: {failure}")
-                bar.set_postfix_str(key.rsplit("_", 1)[0])
-                bar.update()
-    return len(missing) - len(failures), failures
-
-
-def _parallel(sweep: Sweep, work: list, out: Path, settings: dict, jobs: int):
-    if jobs == 1 or len(work) <= 1:
-        for variant, run in work:
-            yield run_one(sweep, variant, run, out, settings)
-        return
-    from joblib import Parallel, delayed
-
-    calls = (delayed(run_one)(sweep, variant, run, out, settings) for variant, run in work)
-    yield from Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=jobs)(calls)
-
-
-def run_one(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict) -> tuple[str, str]:
+def run_one(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict[str, Any]) -> tuple[str, str]:
     """Train, judge and record one run; returns its key, and why it failed (empty if it did not).
 
     One thread per run: runs fill the cores, and numbers do not depend on how many ran at once.
@@ -94,108 +65,129 @@ def run_one(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             record = _compute(sweep, variant, run, out, settings)
-        told = {str(entry.message) for entry in caught if issubclass(entry.category, UserWarning)}
-        record["notes"] += sorted(text for text in told if text.startswith("Expected"))  # those of the layers
     except (TrainingError, FileNotFoundError) as error:  # the others go on; the next command tries this one again
         return run.key, str(error)
     finally:
         torch.set_num_threads(threads)
-    write_json(record_path(out, run.key), record)
+    told = {str(entry.message) for entry in caught if issubclass(entry.category, UserWarning)}
+    of_layers = sorted(text for text in told if text.startswith("Expected"))
+    write_record(out, replace(record, notes=(*record.notes, *of_layers)))
     return run.key, ""
 
 
-def _tell_of_other_commits(records: list[dict]) -> None:
-    """Numbers of another commit are kept, and told: the key holds the settings, not the code."""
-    commits = Counter(record["provenance"]["commit"] for record in records)
-    others = {commit: count for commit, count in commits.items() if commit != provenance()["commit"]}
-    if others:
-        found = ", ".join(f"{count} by {commit}" for commit, count in others.items())
-        warnings.warn(
-            f"Expected records made by this commit, {provenance()['commit']}, but got {found}; they are kept. "
-            f"If the code between changes numbers, use another --out.",
-            stacklevel=2,
-        )
-
-
-def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict) -> dict:
-    from physlayer.tasks.base import get_task
-
+def _compute(sweep: Sweep, variant: Variant, run: Run, out: Path, settings: dict[str, Any]) -> Record:
     started = time.perf_counter()
-    config, seed = run.config, run.config["seed"]
-    task, recipe = get_task(config["task"]), Recipe(**config["recipe"])
-    data = task_data(config["task"], settings["options"])
-    splits, problem = data.split(seed), data.problem
-    better = 1 if problem.higher_is_better else -1
+    task, recipe = get_task(settings["task"]), Recipe(**run.recipe)  # from now on known by its name, too
+    data = task_data(run.task, settings["options"])
+    splits, point = data.split(run.seed), point_of(run, data)
 
-    def train(layers: list[nn.Module], recipe: Recipe, log: str | None = None):
-        model = assemble(task, config, layers, data)
+    def train(layers: list[nn.Module], recipe: Recipe, log: str | None = None) -> tuple[nn.Sequential, FitResult]:
+        model = assemble(task, run, layers, data)
         augment = translated(task.augment) if variant.translate else task.augment
         result = fit(
-            model, splits["train"], splits["validation"], recipe, seed=seed, problem=problem, augment=augment,
+            model, splits["train"], splits["validation"], recipe, seed=run.seed, problem=data.problem, augment=augment,
             device=settings["device"], log_dir=log and str(Path(log) / run.key),
         )  # fmt: skip
         return model, result
 
-    point = point_of(config, data)
-    notes, search = [], []
-    if variant.source is not None:
+    search = _searched(variant, point, data.problem, train, recipe)
+    if variant.model_from is not None and run.source is not None:
+        model, result = _handed_on(sweep, variant, run, out, data), FitResult([], 0, {}, {}, [])
+        notes: list[str] = []
+    else:
+        layers, notes = _camera(variant, point, data.problem, search, run, out)
+        model, result = train(layers, recipe, settings["log_dir"])
+    found, outputs = _judged(sweep, model, data.problem, splits, run, settings["device"])
+    save_models(out, run.key, model, outputs)
+    return Record.of(
+        run,
+        provenance=Provenance(
+            **provenance(), data=data.fingerprint, seconds=round(time.perf_counter() - started, 2),
+            device=settings["device"],
+        ),
+        history=tuple(Epoch(**epoch) for epoch in result.history),
+        best_epoch=result.best_epoch,
+        search=search,
+        **found,
+        camera=camera_export(_rounded(export_camera(model, point.shape))),
+        audit=Audit(result.gradients, {name: Movement(**moved) for name, moved in result.movement.items()}),
+        notes=(*notes, *result.warnings),
+    )  # fmt: skip
+
+
+def _searched(variant: Variant, point: Point, problem: Problem, train: Train, recipe: Recipe) -> tuple[Trial, ...]:
+    """Every setting of a searched arm, tried for a share of the epochs; none if there is but one."""
+    if variant.candidates is None or variant.camera_from is not None:
+        return ()
+    candidates = variant.candidates(point)
+    if len(candidates) == 1:
+        return ()
+    best = max if problem.higher_is_better else min
+    trials = []
+    for candidate in candidates:
+        _, tried = train(variant.camera(point, **candidate), recipe.scaled(SEARCH_SHARE))
+        trials.append(Trial(candidate, best(epoch["validation_hard"] for epoch in tried.history)))
+    return tuple(trials)
+
+
+def _camera(
+    variant: Variant, point: Point, problem: Problem, search: tuple[Trial, ...], run: Run, out: Path
+) -> tuple[list[nn.Module], list[str]]:
+    """The physical layers of a run before it is trained, and what the record must say of them."""
+    if variant.camera_from is not None:
         layers = variant.camera(point)
-        stored = torch.load(out / "cameras" / f"{run.source_key}.pt", weights_only=True, map_location="cpu")
+        stored = torch.load(out / "cameras" / f"{run.source}.pt", weights_only=True, map_location="cpu")
         nn.Sequential(*layers).load_state_dict(stored)
         if variant.change is not None:
-            layers = variant.change(layers, torch.Generator().manual_seed(1000 + seed))
+            layers = variant.change(layers, torch.Generator().manual_seed(1000 + run.seed))
         for layer in layers:
             layer.requires_grad_(False)
-    elif variant.candidates is not None:
-        candidates = variant.candidates(point)
-        for candidate in candidates if len(candidates) > 1 else []:
-            _, tried = train(variant.camera(point, **candidate), recipe.scaled(SEARCH_SHARE))
-            best = max((epoch["validation_hard"] for epoch in tried.history), key=lambda score: better * score)
-            search.append({"candidate": candidate, "validation": best})
-        chosen = chosen_candidate(variant, point, search, problem)
-        layers = variant.camera(point, **chosen)
-        notes.append(f"chosen on validation: {chosen}")
-    else:
-        layers = variant.camera(point)
+        return layers, []
+    if variant.candidates is None:
+        return variant.camera(point), []
+    chosen = chosen_candidate(variant, point, search, problem)
+    return variant.camera(point, **chosen), [f"chosen on validation: {chosen}"]
 
-    model, result = train(layers, recipe, settings["log_dir"])
-    metrics, predicted = {}, {}
-    for name in ("validation", "test"):  # the only place where test images meet a model, once per run
+
+def _handed_on(sweep: Sweep, variant: Variant, run: Run, out: Path, data: TaskData) -> nn.Sequential:
+    """The trained model of the run that ``variant.model_from`` names, with the camera of this run before it."""
+    name, value = variant.model_from or (variant.name, run.value)
+    trainer = replace(run, variant=name, value=value, source=None)
+    trained = assemble(get_task(run.task), trainer, sweep.variant(name).camera(point_of(trainer, data)), data)
+    trained.load_state_dict(torch.load(out / "models" / f"{run.source}.pt", weights_only=True, map_location="cpu"))
+    point = point_of(run, data)
+    layers = carry_learned(list(camera_of(trained)), variant.camera(point), f"{run.parameter} {run.value:g}")
+    return join(layers, network_of(trained), point.shape)
+
+
+def _judged(
+    sweep: Sweep, model: nn.Sequential, problem: Problem, splits: dict[str, ImageSet], run: Run, device: str
+) -> tuple[dict[str, Any], Tensor]:
+    """``metrics``, ``predictions`` and ``scores`` of the record, and the outputs for one exposure of the test images.
+
+    The only place where test images meet a model, once per run.
+    """
+    metrics: dict[str, dict[str, Any]] = {}
+    for name in ("validation", "test"):
         part = splits[name]
         # validation has chosen already, on one exposure of each image; several would cost as much as the training
         most = DRAWS if name == "test" else 1
-        outputs = predict_exposures(model, part, most=most, linear=recipe.linear, device=settings["device"])
+        outputs = predict_exposures(model, part, most=most, linear=run.linear, device=device)
         metrics[name] = problem.metrics(outputs, part.targets, part.groups)
-        predicted[name] = outputs
     if sweep.measure is not None:
-        scenes = scenes_of(splits["test"], recipe.linear, MEASURED_SCENES).to(settings["device"])
+        scenes = scenes_of(splits["test"], run.linear, MEASURED_SCENES).to(device)
         with torch.inference_mode():
             metrics["test"] |= sweep.measure(camera_of(model).eval(), scenes)
-    answers = problem.answers(predicted["test"][0], splits["test"].targets)
-    known = {} if answers is None else {"predictions": {"test": answers}}
-    if len(predicted["test"]) > 1 or problem.kind != "classification":
+    targets = splits["test"].targets
+    answers, scores = problem.answers(outputs[0], targets), None
+    if len(outputs) > 1 or problem.kind != "classification":
         # every exposure is judged by itself: to average outputs would be a camera with as many times the photons
-        each = torch.stack([problem.score_images(seen, splits["test"].targets) for seen in predicted["test"]])
-        known["scores"] = {"test": each.mean(0).tolist()}
-    save_models(out, run.key, model, predicted["test"][0])
+        scores = torch.stack([problem.score_images(seen, targets) for seen in outputs]).mean(0).tolist()
     return {
-        "format": 1,
-        "key": run.key,
-        **{name: config[name] for name in ("sweep", "task", "variant", "parameter", "value", "seed")},
-        "config": config,
-        "provenance": provenance() | {
-            "data": data.fingerprint, "seconds": round(time.perf_counter() - started, 2),
-            "device": settings["device"],
-        },
-        "history": result.history,
-        "best_epoch": result.best_epoch,
-        "search": search,
         "metrics": metrics,
-        **known,
-        "camera": _rounded(export_camera(model, point.shape)),
-        "audit": {"gradient": result.gradients, "moved": result.movement},
-        "notes": notes + result.warnings,
-    }  # fmt: skip
+        "predictions": None if answers is None else {"test": answers},
+        "scores": None if scores is None else {"test": scores},
+    }, outputs[0]
 
 
 def save_models(out: Path, key: str, model: nn.Sequential, logits: Tensor) -> None:
@@ -205,14 +197,10 @@ def save_models(out: Path, key: str, model: nn.Sequential, logits: Tensor) -> No
         ("models", model.state_dict()),
         ("logits", logits),
     ):
-        path = out / folder / f"{key}.pt"
-        path.parent.mkdir(exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        torch.save(content, temporary)
-        temporary.replace(path)
+        atomic_write(out / folder / f"{key}.pt", functools.partial(torch.save, content))
 
 
-def translated(augment):
+def translated(augment: Augment) -> Augment:
     """The augmentation followed by a random circular shift of each scene: the control for position."""
 
     def shifted(images: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -228,26 +216,7 @@ def translated(augment):
     return shifted
 
 
-@functools.cache
-def provenance() -> dict:
-    """Commit, versions and date of a run."""
-    import numpy
-    import scipy
-
-    root = Path(__file__).resolve().parents[2]
-    try:
-        commit = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True, text=True, timeout=10, check=True,
-        ).stdout.strip()  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        commit = "unknown"
-    versions = {"python": platform.python_version(), "torch": torch.__version__, "numpy": numpy.__version__}
-    versions |= {"scipy": scipy.__version__, "physlayer": version("physlayer")}
-    return {"commit": commit, "versions": versions, "date": datetime.date.today().isoformat()}
-
-
-def _rounded(content):
+def _rounded(content: Any) -> Any:
     """Numbers to 7 significant digits: what float32 holds, at half the file size."""
     if isinstance(content, float):
         return float(f"{content:.7g}")

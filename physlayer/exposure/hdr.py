@@ -1,4 +1,4 @@
-"""High dynamic range: exposures that vary over the sensor or from frame to frame, and their merge.
+"""High dynamic range: exposures that differ from pixel to pixel or from frame to frame, and their merge.
 
 The scene's brightest light is 1 here as everywhere; let the exposure behind (``Exposure(64.0)``, or a sensor's
 ``exposure_photons``) saturate it.
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.photons import SaturatingSensor
-from physlayer.core.validation import Accepts
+from physlayer.core.validation import Accepts, above_zero
 
 __all__ = ["ExposureBracket", "ExposureMosaic", "dynamic_range_db", "merge_exposures"]
 
@@ -53,7 +53,7 @@ def merge_exposures(
 
     Args:
         y: reading, ``(B, C, H, W)``. transmission: :math:`e`, ``(H, W)``. window: side of :math:`W`, an odd number or
-            the tile's. saturation: :math:`y_\mathrm{sat}`, the first reading that says nothing more.
+            the tile's. saturation: :math:`y_\mathrm{sat}`, the reading of a full pixel.
         black: :math:`y_0`, the reading without light. Both: a number or ``(C, 1, 1)``.
         period: of the tile along rows and columns, by whole ones of which the mosaic goes on beyond its border, so
             that a window there meets every filter; ``None`` for that of the window.
@@ -81,7 +81,7 @@ def merge_exposures(
 
 
 def _beyond(size: int, window: int, period: int) -> Tensor:
-    """Places of an axis with those that a window at the border meets beyond it, moved inside by whole periods."""
+    """Indices along an axis, and beyond both ends as far as a window reaches, moved inside by whole periods."""
     place = torch.arange(-((window - 1) // 2), size + window // 2)
     inside = torch.where(place < 0, place % period, place)
     over = (inside - size) // period + 1
@@ -96,7 +96,8 @@ class ExposureMosaic(PhysicalLayer):
     The tile's origin is the upper left pixel. A sensor saturates behind it; :meth:`decoder` merges what it reads.
 
     Args:
-        tile: :math:`e`, ``(P, Q)``, unit 1, 0…1; ``nn.Parameter`` learns it (start apart: equal filters stay equal).
+        tile: :math:`e`, ``(P, Q)``, unit 1, 0…1; ``nn.Parameter`` learns it (start with different
+            filters: equal ones have equal gradients and stay equal).
 
     Shape:
         ``(B, C, H, W)`` to the same.
@@ -118,9 +119,8 @@ class ExposureMosaic(PhysicalLayer):
         super().__init__()
         if not isinstance(tile, Tensor) or tile.ndim != 2:
             raise ValueError("Expected tile to be (P, Q), one transmission per pixel of the pattern.")
-        if not isinstance(tile, nn.Parameter) and not bool((tile > 0).all()):
-            raise ValueError(f"Expected tile to be above 0, but got {float(tile.min()):g}: such a pixel sees nothing.")
         self.register_physical("tile", tile, unit="1", low=0.0, high=1.0)
+        above_zero("tile", tile, "a pixel behind such a filter sees nothing")
 
     def transmission(self, height: int, width: int) -> Tensor:
         """Transmission of every pixel, ``(H, W)``."""
@@ -155,11 +155,12 @@ class _Decoder(nn.Module):
         mosaic, sensor = self._camera
         alike = bool((mosaic.tile == mosaic.tile.flatten()[0]).all())  # nothing to merge: a window would only blur
         window, tile = 1 if alike else max(mosaic.tile.shape), mosaic.transmission(*y.shape[2:])
+        period = mosaic.tile.shape[0], mosaic.tile.shape[1]
         if sensor is None:
-            return merge_exposures(y, tile, window, period=tuple(mosaic.tile.shape))
+            return merge_exposures(y, tile, window, period=period)
         # a hair below, because a code and its reading differ by a rounding of float32
         saturation, black = sensor.saturation_reading().detach() * (1 - 1e-6), sensor.black_reading()
-        return merge_exposures(y, tile, window, saturation, black, tuple(mosaic.tile.shape))
+        return merge_exposures(y, tile, window, saturation, black, period)
 
 
 class ExposureBracket(PhysicalLayer):

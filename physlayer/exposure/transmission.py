@@ -1,4 +1,4 @@
-"""What stands before the sensor and only takes light away, or gives it more: masks, exposure, gamma."""
+"""Masks on the sensor, longer or shorter exposure, and the gamma of a display chain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from physlayer.core.broadcast import full_size
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.photons import saturate, warn_if_saturated
-from physlayer.core.validation import plain_number
+from physlayer.core.quantity import Quantity
+from physlayer.core.validation import image_size, plain_number
 from physlayer.exposure.response import power_response
 
 __all__ = ["Exposure", "Gamma", "TransmissionMask"]
@@ -20,13 +21,14 @@ class TransmissionMask(PhysicalLayer):
     .. math::
         y = t \odot x, \qquad t = T \cdot \min\!\Bigl(1, \frac{\beta}{\bar T}\Bigr), \quad 0 < T < 1
 
-    A ``photon_budget`` :math:`\beta` limits the mean transmission in ``train()`` and ``eval()`` alike.
+    A ``photon_budget`` :math:`\beta` limits the mean transmission in ``train()`` and ``eval()`` alike: the attribute
+    ``transmission`` is :math:`t`, and :math:`T` is in ``unlimited_transmission``.
 
     Args:
         transmission: :math:`T`, ``(H, W)``, ``(C, H, W)``, ``(C, 1, 1)`` or a number, unit 1, 0…1; ``nn.Parameter``
             learns it (start inside, 0.5 or 0.99).
-        size: ``(H, W)`` of the images for a coarse grid, upsampled bilinearly.
         photon_budget: :math:`\beta`, largest mean transmission, or ``None`` for any.
+        size: ``(H, W)`` of the images if the transmission is a coarse grid, upsampled bilinearly.
 
     Shape:
         ``(B, C, H, W)`` to the same.
@@ -46,33 +48,27 @@ class TransmissionMask(PhysicalLayer):
     ):
         super().__init__()
         self.photon_budget = None if photon_budget is None else plain_number("photon_budget", photon_budget, 1e-6, 1.0)
-        self.size = None if size is None else tuple(size)
-        self.register_physical("transmission", transmission, unit="1", low=0.0, high=1.0)
+        self.size = None if size is None else image_size(size)
+        free = Quantity("unlimited_transmission", low=0.0, high=1.0)
+        self.register_physical("transmission", transmission, unit="1", low=0.0, high=1.0, free=free)
 
-    def passed(self, x_shape: tuple[int, ...]) -> Tensor:
-        """Transmission of every pixel within the budget, broadcastable over the images."""
-        mask = self.sized("transmission", x_shape)
+    @property
+    def transmission(self) -> Tensor:
+        """Transmission within the budget, of the shape that was given."""
+        mask = self.unlimited_transmission
         if self.photon_budget is None:
             return mask
-        return mask * (self.photon_budget / mask.mean()).clamp(max=1.0)
+        size = self.size or mask.shape[-2:]  # a number or one per channel counts alike everywhere
+        shown = full_size(mask, (1, *mask.shape[:-2], *size), "transmission", self.size)
+        return mask * (self.photon_budget / shown.mean()).clamp(max=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        return x * self.passed(x.shape)
-
-    def physical(self) -> dict[str, Tensor]:
-        """The transmission of the hardware, within the budget."""
-        value = super().physical()["transmission"]
-        if self.photon_budget is None:
-            return {"transmission": value}
-        shape = (1, 1, *(self.size or value.shape[-2:])) if value.ndim >= 2 else (1, 1, 1, 1)
-        channels = value.shape[-3] if value.ndim >= 3 else 1
-        shown = value if self.size is None else full_size(value, (1, channels, *shape[2:]), "transmission", self.size)
-        return {"transmission": value * (self.photon_budget / shown.mean()).clamp(max=1.0)}
+        return x * self.sized("transmission", x.shape)
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         with torch.no_grad():
-            return super().cost(shape) | {"transmission": float(self.passed((1, *shape)).mean())}
+            return super().cost(shape) | {"transmission": float(self.sized("transmission", (1, *shape)).mean())}
 
     def settings(self) -> dict:
         return {"photon_budget": self.photon_budget} | ({} if self.size is None else {"size": list(self.size)})
@@ -113,7 +109,7 @@ class Exposure(PhysicalLayer):
 class Gamma(PhysicalLayer):
     r"""Gain and gamma of a display chain, :math:`y = g\,x^\gamma`, both within stated ranges.
 
-    :func:`.power_response` keeps the slope at black finite. Where only the companding before a
+    :func:`.power_response` keeps the slope at black finite. Where only the response before a
     converter matters, :class:`physlayer.Response` is the same curve without the gain.
 
     Args:

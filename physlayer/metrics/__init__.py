@@ -1,32 +1,36 @@
-"""Numbers per run, and intervals and paired differences over sources and seeds."""
+"""Numbers per run, and intervals and paired differences over groups and seeds."""
 
-from physlayer.metrics.classification import (
-    PrecisionRecallPoints,
+from physlayer.metrics.calibration import (
     ReliabilityPoints,
-    RocPoints,
     calibration_null,
-    classification_metrics,
     expected_calibration_error,
-    group_macro_accuracy,
-    precision_recall_points,
     reliability_points,
-    roc_points,
     scaled_probabilities,
     temperature_scale,
 )
-from physlayer.metrics.regression import Agreement, bland_altman, regression_metrics
-from physlayer.metrics.segmentation import dice, jaccard, segmentation_metrics
-from physlayer.metrics.statistics import (
+from physlayer.metrics.classification import classification_metrics, group_accuracy
+from physlayer.metrics.curves import (
+    PrecisionRecallPoints,
+    RocPoints,
+    precision_recall_points,
+    roc_points,
+)
+from physlayer.metrics.groups import group_mean
+from physlayer.metrics.intervals import (
     Difference,
     Interval,
     cluster_bootstrap,
+    paired_difference,
+    wilson_interval,
+)
+from physlayer.metrics.regression import Agreement, bland_altman, regression_metrics
+from physlayer.metrics.segmentation import dice, jaccard, segmentation_metrics
+from physlayer.metrics.significance import (
     holm,
     knee,
     mcnemar_exact,
-    paired_difference,
     seed_correlation,
     sign_flip_p,
-    wilson_interval,
 )
 
 __all__ = [
@@ -42,7 +46,8 @@ __all__ = [
     "cluster_bootstrap",
     "dice",
     "expected_calibration_error",
-    "group_macro_accuracy",
+    "group_accuracy",
+    "group_mean",
     "holm",
     "jaccard",
     "knee",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from physlayer.metrics.groups import group_mean
+
 __all__ = ["Agreement", "bland_altman", "regression_metrics"]
 
 LIMITS = 1.96  # standard deviations of the differences on either side, for 95 % of normal ones
@@ -73,8 +75,6 @@ def regression_metrics(
         raise ValueError(f"Expected finite predictions, but got {int((~np.isfinite(predicted)).sum())} that are not.")
     errors = np.abs(predicted - targets)
     each = errors.mean(1)
-    _, place = np.unique(groups, return_inverse=True)
-    per_source = np.bincount(place, each) / np.bincount(place)
     numbers = {}
     for k, name in enumerate(names):
         agreement = bland_altman(targets[:, k], predicted[:, k])
@@ -88,7 +88,7 @@ def regression_metrics(
     varied = bool((targets.std(0) > 0).all()) and len(targets) > 1
     return {
         "mean_absolute_error": float(mean_absolute_error(targets, predicted)),
-        "source_mean_absolute_error": float(per_source.mean()),
+        "source_mean_absolute_error": group_mean(each, groups),
         "root_mean_square_error": float(np.sqrt(np.square(predicted - targets).mean())),
         "within_tolerance": float((errors <= tolerance).mean()),
         "r_squared": float(r2_score(targets, predicted)) if varied else None,

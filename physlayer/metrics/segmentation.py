@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from physlayer.metrics.groups import group_mean
+
 __all__ = ["dice", "jaccard", "segmentation_metrics"]
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -58,13 +60,11 @@ def segmentation_metrics(truth: np.ndarray, predicted: np.ndarray, groups: np.nd
     """
     both, each, right = _areas(predicted, truth)
     overlaps = dice(predicted, truth)
-    _, place = np.unique(groups, return_inverse=True)
-    per_source = np.bincount(place, overlaps) / np.bincount(place)
     return {
         "dice": float(overlaps.mean()),
         "jaccard": float(jaccard(predicted, truth).mean()),
         "pixel_accuracy": float(right.mean()),
-        "source_dice": float(per_source.mean()),
+        "source_dice": group_mean(overlaps, groups),
         "pooled_dice": float(2 * both.sum() / each.sum()) if each.any() else 1.0,
         "dice_quantiles": [float(q) for q in np.quantile(overlaps, QUANTILES)],
     }

@@ -195,12 +195,12 @@ class CoherentImaging(PhysicalLayer):
         if "illumination_waves" in self.quantities:
             field = field * _turned(self.sized("illumination_waves", x.shape)).to(field.dtype)
         if "tilt_cycles" in self.quantities:
-            field = field * plane_wave(tuple(x.shape[2:]), self.tilt_cycles).to(field.dtype)
+            field = field * plane_wave((x.shape[2], x.shape[3]), self.tilt_cycles).to(field.dtype)
         return field
 
     def aperture(self, x_shape: tuple[int, ...]) -> Tensor:
         """H on the Fourier grid, frequency 0 at ``n // 2``, broadcastable over images of that shape."""
-        aperture = round_aperture(tuple(x_shape[-2:]), self.radius_cells)[None, None]
+        aperture = round_aperture((x_shape[-2], x_shape[-1]), self.radius_cells)[None, None]
         if "aperture_amplitude" in self.quantities:
             amplitude = self.sized("aperture_amplitude", x_shape)
             aperture = aperture.to(amplitude) * amplitude

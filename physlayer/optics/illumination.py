@@ -69,7 +69,7 @@ def led_stack(x: Tensor, tilt_cycles: Tensor, microscope: CoherentImaging) -> Te
     microscope.check(x)
     with torch.autocast(x.device.type, enabled=False):
         field = microscope.field(x)
-        waves = plane_wave(tuple(x.shape[2:]), tilt_cycles.to(field.real.dtype).to(x.device))[:, None]
+        waves = plane_wave((x.shape[2], x.shape[3]), tilt_cycles.to(field.real.dtype).to(x.device))[:, None]
         aperture = microscope.aperture(x.shape).to(x.device)
         aperture = aperture.to(field.dtype if aperture.is_complex() else field.real.dtype)
         return coherent_image(field[:, None] * waves, aperture[:, None]).flatten(1, 2)

@@ -31,9 +31,10 @@ def node_weights(nodes: tuple[int, int], size: tuple[int, int], *, like: Tensor 
 
 
 def _hats(count: int, pixels: int, like: Tensor | None) -> Tensor:
-    settings = {} if like is None else {"dtype": like.dtype, "device": like.device}
-    place = torch.linspace(0, count - 1, pixels, **settings)
-    return (1 - (place - torch.arange(count, **settings)[:, None]).abs()).clamp(min=0)
+    kind = torch.empty(0) if like is None else like
+    place = torch.linspace(0, count - 1, pixels, dtype=kind.dtype, device=kind.device)
+    node = torch.arange(count, dtype=kind.dtype, device=kind.device)
+    return (1 - (place - node[:, None]).abs()).clamp(min=0)
 
 
 def from_nodes(values: Tensor, size: tuple[int, int]) -> Tensor:

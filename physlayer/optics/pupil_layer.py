@@ -98,7 +98,7 @@ class PupilLayer(PhysicalLayer):
                 unit = "waves" if name.endswith("waves") else "pupil radius" if name == "ring_radii" else "1"
                 low, high = (0.0, 1.0) if unit != "waves" else (-math.inf, math.inf)
                 self.register_physical(name, value, unit=unit, low=low, high=high)
-        if ring_radii is not None and len(ring_radii) != len(ring_waves):
+        if ring_radii is not None and ring_waves is not None and len(ring_radii) != len(ring_waves):
             raise ValueError(
                 f"Expected one of ring_waves for each of {len(ring_radii)} radii, but got {len(ring_waves)}."
             )

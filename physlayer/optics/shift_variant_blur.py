@@ -39,7 +39,7 @@ class _BlurField(PhysicalLayer):
 
     def blurred(self, x: Tensor) -> Tensor:
         """What :meth:`forward` gives, for images that were checked."""
-        kernels, weights = self.bank(tuple(x.shape[2:]))
+        kernels, weights = self.bank((x.shape[2], x.shape[3]))
         return MODELS[self.model](x, kernels, weights, border=self.border)
 
     def settings(self) -> dict:
@@ -104,11 +104,11 @@ class ShiftVariantBlur(_BlurField):
             not isinstance(weights, Tensor) or weights.ndim != 3 or len(weights) != len(kernels)
         ):
             raise ValueError(f"Expected weights to be ({len(kernels)}, P, Q), but got {_shape(weights)}.")
-        learning = {"unit": "1", "low": 0.0, "high": 1.0, "logarithmic": True}
-        self.register_physical("kernels", kernels, **learning, free=Quantity("unscaled_kernels", low=0.0))
+        free = Quantity("unscaled_kernels", low=0.0), Quantity("unscaled_weights", low=0.0)
+        self.register_physical("kernels", kernels, unit="1", low=0.0, high=1.0, logarithmic=True, free=free[0])
         _require_light(self.unscaled_kernels, (-2, -1), "every kernel")
         if weights is not None:
-            self.register_physical("weights", weights, **learning, free=Quantity("unscaled_weights", low=0.0))
+            self.register_physical("weights", weights, unit="1", low=0.0, high=1.0, logarithmic=True, free=free[1])
             _require_light(self.unscaled_weights, (0,), "the kernels at every node")
 
     @property
@@ -203,7 +203,7 @@ class GaussianBlurMap(_BlurField):
     def blurred(self, x: Tensor) -> Tensor:
         if max(x.shape[2:]) > MATRICES:
             return super().blurred(x)
-        profile, weights = (value.to(x.dtype) for value in self.mixture(tuple(x.shape[2:])))
+        profile, weights = (value.to(x.dtype) for value in self.mixture((x.shape[2], x.shape[3])))
         return _by_matrices(self.model, x, profile, weights, self.border)
 
     def settings(self) -> dict:

@@ -141,8 +141,8 @@ class _PairedKernels(torch.autograd.Function):
             if for_kernels:
                 seen = [torch.fft.fft2(grad[part], s=sizes).conj().resolve_conj() for part in _parts(grad)]
                 beta = torch.fft.ifft2(_summed(kept, seen).conj())
-        found_kernels = _unplaced(beta, ctx.margin, ctx.shapes[1]) if for_kernels else None
-        found_weights = _unpaired(found_omega) if for_weights else None
+        found_kernels = _unplaced(beta, ctx.margin, ctx.shapes[1]) if beta is not None else None
+        found_weights = _unpaired(found_omega) if for_weights and found_omega is not None else None
         return None, found_x, found_kernels, found_weights, None, None
 
 
@@ -186,7 +186,7 @@ def _summed(kept: list[Tensor], others: list[Tensor]) -> Tensor:
     """Products of what was kept, part by part and pair by pair, with one tensor for each part, summed."""
     pairs = len(kept) // len(others)
     found = (sum((kept[k * pairs + p] * other).sum((0, 1)) for k, other in enumerate(others)) for p in range(pairs))
-    return torch.stack(list(found))
+    return torch.stack(list(found))  # type: ignore[arg-type]  # sums of tensors, none of them empty
 
 
 def _parts(x: Tensor) -> list[slice]:

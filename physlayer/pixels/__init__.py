@@ -1,7 +1,7 @@
 """Geometry of the photosites: larger pixels, pixels of learned sizes and shapes, several cameras."""
 
 from physlayer.pixels.area_sampling import collect, collect_area, coverage
-from physlayer.pixels.binning import PixelBinning, check_reading, pixel_edges, pixel_mtf, pixels_along
+from physlayer.pixels.binning import READINGS, PixelBinning, pixel_edges, pixel_mtf, pixels_along
 from physlayer.pixels.camera_array import CameraArray, lattice_shifts
 from physlayer.pixels.power_diagram import cell_areas, cell_shares, collect_cells, power_distance, spread_cells
 from physlayer.pixels.power_layout import PowerLayout
@@ -9,13 +9,13 @@ from physlayer.pixels.separable_layout import PixelLayout, layout_edges
 from physlayer.pixels.sites import grid_sites, log_polar_sites, random_sites, reseed_sites
 
 __all__ = [
+    "READINGS",
     "CameraArray",
     "PixelBinning",
     "PixelLayout",
     "PowerLayout",
     "cell_areas",
     "cell_shares",
-    "check_reading",
     "collect",
     "collect_area",
     "collect_cells",

@@ -77,7 +77,8 @@ class _Collect(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad: Tensor):
         x, low, high, shares = ctx.saved_tensors
-        axis, found = ctx.axis, [None, None, None]
+        axis = ctx.axis
+        found: list[Tensor | None] = [None, None, None]
         with torch.autocast(grad.device.type, enabled=False):
             if ctx.needs_input_grad[0]:
                 found[0] = grad @ shares if axis == -1 else shares.T @ grad
@@ -89,7 +90,7 @@ class _Collect(torch.autograd.Function):
 
 def _slope(grad: Tensor, x: Tensor, place: Tensor, axis: int, circular: bool) -> Tensor:
     """Gradient times the light at each place, summed: at the border of two scene pixels the mean of both."""
-    size, slope = x.shape[axis], 0.0
+    size, slopes = x.shape[axis], []
     others = [dim for dim in range(-grad.ndim, 0) if dim != axis]
     sides = [place.ceil() - 1, place.floor()]
     if not torch.compiler.is_compiling() and torch.equal(*sides):  # no edge at a border, as soon as any has moved
@@ -97,8 +98,8 @@ def _slope(grad: Tensor, x: Tensor, place: Tensor, axis: int, circular: bool) ->
     for pixel in sides:
         index = (pixel % size if circular else pixel.clamp(0, size - 1)).long()
         light = x.index_select(axis, index).mul_(grad).sum(others) / len(sides)
-        slope = slope + (light if circular else light * ((pixel >= 0) & (pixel < size)))
-    return slope
+        slopes.append(light if circular else light * ((pixel >= 0) & (pixel < size)))
+    return sum(slopes[1:], slopes[0])
 
 
 def collect_area(

@@ -8,19 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import plain_number
+from physlayer.core.validation import one_number, one_of, plain_number
 from physlayer.pixels.area_sampling import collect_area
 
-__all__ = ["PixelBinning", "check_reading", "pixel_edges", "pixel_mtf", "pixels_along"]
+__all__ = ["READINGS", "PixelBinning", "pixel_edges", "pixel_mtf", "pixels_along"]
 
-READINGS = ("mean", "light")
+READINGS = ("mean", "light")  # of a pixel: light per sensitive area, or the light that it collects
 
 
-def check_reading(reading: str) -> str:
-    """Refuse what is neither the mean light of a pixel nor the light it collects."""
-    if reading not in READINGS:
-        raise ValueError(f"Expected reading to be one of {READINGS}, but got {reading!r}.")
-    return reading
+def check_fill(fill_factor: float | Tensor | nn.Parameter) -> None:
+    """Refuse a share of the pixel's area that is no number, or so small that nothing would be read."""
+    one_number("fill_factor", fill_factor)
+    if not isinstance(fill_factor, nn.Parameter) and float(fill_factor) < 1e-4:
+        raise ValueError(f"Expected fill_factor to be at least 1e-4, but got {float(fill_factor):g}.")
 
 
 def pixels_along(size: int, factor: float) -> int:
@@ -89,24 +89,21 @@ class PixelBinning(PhysicalLayer):
 
     def __init__(self, factor: float, *, fill_factor: float | Tensor | nn.Parameter = 1.0, reading: str = "mean"):
         super().__init__()
-        self.reading = check_reading(reading)
+        self.reading = one_of("reading", reading, READINGS)
         self.factor = plain_number("factor", factor, 1, 1e4)
-        if isinstance(fill_factor, Tensor) and fill_factor.numel() != 1:
-            raise ValueError(f"Expected fill_factor to be one number, but got shape {tuple(fill_factor.shape)}.")
-        if not isinstance(fill_factor, nn.Parameter) and float(fill_factor) < 1e-4:
-            raise ValueError(f"Expected fill_factor to be at least 1e-4, but got {float(fill_factor):g}.")
+        check_fill(fill_factor)
         self.register_physical("fill_factor", fill_factor, unit="1", low=0.0, high=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        _, height, width = self.output_shape(tuple(x.shape[1:]))
+        _, height, width = self.output_shape((x.shape[1], x.shape[2], x.shape[3]))
         fill = self.fill_factor.to(x.dtype).reshape(()).sqrt()
         light = collect_area(x, pixel_edges(x.shape[2], height, fill), pixel_edges(x.shape[3], width, fill))
         sensitive = fill**2 if self.reading == "mean" else 1.0
         return light / (sensitive * (x.shape[2] / height) * (x.shape[3] / width))
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        return shape[0], *(pixels_along(side, self.factor) for side in shape[1:])
+        return shape[0], pixels_along(shape[1], self.factor), pixels_along(shape[2], self.factor)
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         light = {} if self.reading == "mean" else {"transmission": float(self.fill_factor.detach())}

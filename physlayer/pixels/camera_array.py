@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import plain_number
+from physlayer.core.validation import one_of, plain_number
 from physlayer.pixels.area_sampling import collect_area
-from physlayer.pixels.binning import check_reading, pixel_edges, pixels_along
+from physlayer.pixels.binning import READINGS, check_fill, pixel_edges, pixels_along
 
 __all__ = ["CameraArray", "lattice_shifts"]
 
@@ -73,22 +73,19 @@ class CameraArray(PhysicalLayer):
         reading: str = "mean",
     ):
         super().__init__()
-        self.reading = check_reading(reading)
+        self.reading = one_of("reading", reading, READINGS)
         if not isinstance(shifts, Tensor) or shifts.ndim != 2 or shifts.shape[1] != 2:
             raise ValueError("Expected shifts to be (n, 2), rows and columns for each camera; use lattice_shifts(n).")
         self.factor = plain_number("factor", factor, 1, 1e4)
         self.share_aperture = bool(share_aperture)
-        if isinstance(fill_factor, Tensor) and fill_factor.numel() != 1:
-            raise ValueError(f"Expected fill_factor to be one number, but got shape {tuple(fill_factor.shape)}.")
-        if not isinstance(fill_factor, nn.Parameter) and float(fill_factor) < 1e-4:
-            raise ValueError(f"Expected fill_factor to be at least 1e-4, but got {float(fill_factor):g}.")
+        check_fill(fill_factor)
         self.register_physical("shifts", shifts, unit="camera pixel")
         self.register_physical("fill_factor", fill_factor, unit="1", low=0.0, high=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        height, width = x.shape[2:]
-        _, rows, columns = self.output_shape(tuple(x.shape[1:]))
+        _, channels, height, width = x.shape
+        _, rows, columns = self.output_shape((channels, height, width))
         fill = self.fill_factor.to(x.dtype).reshape(()).sqrt()
         readings = []
         for down, right in self.shifts.to(x.dtype):
@@ -99,7 +96,8 @@ class CameraArray(PhysicalLayer):
         return light / len(self.shifts) if self.share_aperture else light
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        return len(self.shifts) * shape[0], *(pixels_along(side, self.factor) for side in shape[1:])
+        height, width = (pixels_along(side, self.factor) for side in shape[1:])
+        return len(self.shifts) * shape[0], height, width
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         light = float(self.fill_factor.detach()) if self.reading == "light" else 1.0

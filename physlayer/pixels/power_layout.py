@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import plain_number
-from physlayer.pixels.binning import check_reading
+from physlayer.core.validation import image_size, one_of, plain_number
+from physlayer.pixels.binning import READINGS
 from physlayer.pixels.power_diagram import cell_areas, cell_shares, collect_cells, power_distance, spread_cells
 from physlayer.pixels.sites import reseed_sites
 
@@ -83,7 +83,7 @@ class PowerLayout(PhysicalLayer):
             weights = torch.zeros_like(sites[:, 0].detach())
         if not isinstance(weights, Tensor) or tuple(weights.shape) != (len(sites),):
             raise ValueError(f"Expected weights to be ({len(sites)},), one number per site; use torch.zeros(n).")
-        self.hardness, self.reading = hardness, check_reading(reading)
+        self.hardness, self.reading = hardness, one_of("reading", reading, READINGS)
         self.register_physical("sites", sites, unit="share of the sensor's side", low=0.0, high=1.0)
         self.register_physical("weights", weights, unit="mean pixel area")
 
@@ -99,7 +99,7 @@ class PowerLayout(PhysicalLayer):
     def cells(self, size: tuple[int, int]) -> Tensor:
         """The pixel that each of ``(H, W)`` scene pixels belongs to, whole numbers, ``(H, W)``."""
         with torch.no_grad():
-            return self._assign(_checked(size))[0].view(size)
+            return self._assign(image_size(size))[0].view(size)
 
     def areas(self, size: tuple[int, int]) -> Tensor:
         """Area of each pixel over a scene of ``(H, W)`` pixels, whole numbers of them, ``(n,)``."""
@@ -117,7 +117,7 @@ class PowerLayout(PhysicalLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        size, n = tuple(x.shape[2:]), len(self.sites)
+        size, n = (x.shape[2], x.shape[3]), len(self.sites)
         cells, shares = self._assign(size)
         light = collect_cells(x, cells, n, shares)
         area = math.prod(size) / n if self.reading == "light" else cell_areas(cells, n, shares).clamp(min=1).to(x.dtype)
@@ -136,15 +136,16 @@ class PowerLayout(PhysicalLayer):
     def reseed(self, size: tuple[int, int], generator: torch.Generator) -> int:
         """Move the sites of empty pixels to the middle of the largest cells, and say how many were moved.
 
-        Each takes the largest cell of its turn, beside that cell's own site, on a side drawn from ``generator``, and,
-        where weights are learned, that cell's weight. With fixed weights a site moves only where it wins a pixel.
-        Never called by the layer itself: call it between epochs. An optimiser keeps what it remembers of a moved site.
+        One after the other, each goes into the cell that is then the largest, beside that cell's own site, on a side
+        drawn from ``generator``. Where weights are learned it gets that cell's weight too; with fixed weights it moves
+        only where it wins a pixel. The layer never calls this itself: call it between epochs. The optimiser's state of
+        a moved site (its momentum) is not reset.
 
         Args:
             size: ``(H, W)`` of the scene. generator: of the side.
         """
         spare = "weights" in self.learned()
-        sites, weights, moved = reseed_sites(self.sites, self.weights, _checked(size), generator, weigh=spare)
+        sites, weights, moved = reseed_sites(self.sites, self.weights, image_size(size), generator, weigh=spare)
         for name, values in (("sites", sites), ("weights", weights)):
             free = self.free_parameter(name) if name in self.learned() else getattr(self, name)
             bound = self.parametrizations[name][0] if parametrize.is_parametrized(self, name) else None
@@ -158,19 +159,13 @@ class PowerLayout(PhysicalLayer):
         return {"reading": self.reading}
 
 
-def _checked(size: tuple[int, int]) -> tuple[int, int]:
-    if not isinstance(size, tuple | list) or len(size) != 2:
-        raise ValueError(f"Expected size to be (H, W) in scene pixels, but got {size!r}; use tuple(x.shape[2:]).")
-    return tuple(plain_number("size", side, 1, 1e6, whole=True) for side in size)
-
-
 class _Spread(nn.Module):
     """Spreads a layout's readings over the scene; the sites stay the layout's own."""
 
     def __init__(self, layout: PowerLayout, size: tuple[int, int]):
         super().__init__()
         self._layout = (layout,)  # in a tuple, so that torch does not count its parameters twice
-        self.size = _checked(size)
+        self.size = image_size(size)
 
     def forward(self, y: Tensor) -> Tensor:
         layout = self._layout[0]

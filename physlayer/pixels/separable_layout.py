@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.quantity import Quantity
+from physlayer.core.validation import image_size, one_of
 from physlayer.pixels.area_sampling import collect, collect_area
-from physlayer.pixels.binning import check_reading
+from physlayer.pixels.binning import READINGS
 
 __all__ = ["PixelLayout", "layout_edges"]
 
@@ -67,10 +68,10 @@ class PixelLayout(PhysicalLayer):
         for name, value in (("rows", rows), ("columns", columns)):
             if not isinstance(value, Tensor) or value.ndim != 1:
                 raise ValueError(f"Expected {name} to be (n,), one number per pixel; use torch.zeros(n).")
-        self.reading = check_reading(reading)
-        share = {"low": 0.0, "high": 1.0}
-        self.register_physical("rows", rows, unit="share of the height", **share, free=Quantity("row_logits"))
-        self.register_physical("columns", columns, unit="share of the width", **share, free=Quantity("column_logits"))
+        self.reading = one_of("reading", reading, READINGS)
+        free = Quantity("row_logits"), Quantity("column_logits")
+        self.register_physical("rows", rows, unit="share of the height", low=0.0, high=1.0, free=free[0])
+        self.register_physical("columns", columns, unit="share of the width", low=0.0, high=1.0, free=free[1])
 
     @property
     def rows(self) -> Tensor:
@@ -121,7 +122,7 @@ class _Spread(nn.Module):
 
     def __init__(self, layout: PixelLayout, size: tuple[int, int]):
         super().__init__()
-        self.size = tuple(size)
+        self.size = image_size(size)
         self._layout = (layout,)  # in a tuple, so that torch does not count its parameters twice
 
     def forward(self, y: Tensor) -> Tensor:

@@ -96,10 +96,10 @@ def log_polar_sites(n: int, *, fovea: float = 0.2) -> Tensor:
 def reseed_sites(
     sites: Tensor, weights: Tensor, size: tuple[int, int], generator: torch.Generator, *, weigh: bool
 ) -> tuple[Tensor, Tensor, list[int]]:
-    """Move the site of each empty cell into the middle of what is the largest cell at its turn.
+    """Move the site of each empty cell into the largest cell, one empty cell after the other.
 
-    The middle of a cell has a site already, so the new one goes beside it, to a scene pixel that it wins; cells of one
-    scene pixel are not divided.
+    That cell has its own site near its middle, so the new one goes beside it, to a scene pixel that it wins. Cells of
+    one scene pixel are not divided.
 
     Args:
         sites, weights, size: as in :func:`physlayer.pixels.power_diagram.power_distance`. generator: of the side.

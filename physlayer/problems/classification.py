@@ -62,12 +62,12 @@ class Classification:
         return (outputs.argmax(1) == targets).double()
 
     def metrics(self, outputs: Tensor, targets: Tensor, groups: np.ndarray) -> dict:
-        from physlayer.metrics.classification import classification_metrics, group_macro_accuracy
+        from physlayer.metrics.classification import classification_metrics, group_accuracy
 
         outputs, targets, groups = all_exposures(outputs, targets, groups, 2)
         probabilities = torch.softmax(outputs.double(), 1).numpy()
         found = classification_metrics(targets.numpy(), probabilities, class_names=self.class_names)
-        found["source_accuracy"] = group_macro_accuracy(targets.numpy(), probabilities, groups)
+        found["source_accuracy"] = group_accuracy(targets.numpy(), probabilities, groups)
         if self.edge is not None:
             upper = targets.numpy() >= self.edge
             right = (probabilities[:, self.edge :].sum(1) > 0.5) == upper

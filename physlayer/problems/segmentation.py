@@ -93,7 +93,7 @@ class Segmentation:
             return {"object everywhere": everywhere, "no object": float((share == 0).double().mean())}
 
         on_training = scores(seen)
-        words = max(on_training, key=on_training.get)
+        words = max(on_training, key=lambda name: on_training[name])
         return scores(targets)[words], words
 
     def describe(self) -> dict:

@@ -4,7 +4,7 @@ from physlayer.quantization.bit_budget import BitBudget, quantize_bits
 from physlayer.quantization.bit_depth import BitDepth, effective_bits
 from physlayer.quantization.converter import Converter
 from physlayer.quantization.learned_step import LearnedStep, quantize_lsq
-from physlayer.quantization.quantizers import midrise, midtread, quantize, straight_through
+from physlayer.quantization.quantizers import midrise, midtread, nearest_code, quantize, straight_through
 from physlayer.quantization.staircase import SoftStaircase, soft_staircase
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "effective_bits",
     "midrise",
     "midtread",
+    "nearest_code",
     "quantize",
     "quantize_bits",
     "quantize_lsq",

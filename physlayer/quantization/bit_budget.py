@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.allocation import allocate_through
+from physlayer.core.broadcast import full_size
+from physlayer.core.quantity import Quantity
 from physlayer.core.validation import plain_number
 from physlayer.quantization.converter import Converter
 from physlayer.quantization.quantizers import BlockSum, Grid, blocks, quantize
@@ -71,8 +73,8 @@ class BitBudget(Converter):
         y = \frac{\mathrm{clip}(\lfloor (g x + o)(2^b - 1) + 1/2 \rfloor, 0, 2^b - 1)}{2^b - 1}
 
     :math:`b \in \{0, 1, \dots, b_\mathrm{max}\}` is whole in ``train()`` and ``eval()`` alike, and its mean is
-    never above :math:`\bar b`. A pixel of 0 bits reads 0 whatever the light. The learned map holds demands
-    :math:`\theta` in bits; gradients reach it through :func:`quantize_bits` and
+    never above :math:`\bar b`. A pixel of 0 bits reads 0 whatever the light. The attribute ``bits`` is :math:`b`,
+    ``demand_bits`` holds the demands :math:`\theta`, in bits; gradients reach them through :func:`quantize_bits` and
     :func:`.allocate_through`. All channels of a pixel share its bits unless the map has C channels.
 
     Args:
@@ -84,14 +86,14 @@ class BitBudget(Converter):
         gain, offset, size, leak: as in :class:`physlayer.BitDepth`.
 
     Raises:
-        ValueError: a mean above ``most``, or a map that does not fit the image.
+        ValueError: for a mean above ``most``, or a map that does not fit the image.
 
     References:
         Huang & Schultheiss 1963, doi:10.1109/TCOM.1963.1088759 (bits follow variance, the check in the tests).
 
     Example:
         >>> layer = BitBudget(nn.Parameter(torch.tensor([[0.5, 3.0], [0.4, 0.1]])), mean_bits=1.0)
-        >>> layer.bit_map((1, 2, 2))
+        >>> layer.bits.detach()
         tensor([[[1., 3.],
                  [0., 0.]]])
     """
@@ -126,41 +128,28 @@ class BitBudget(Converter):
                 f"a mean of {float(bits.double().mean()):g}; use allocate(demand, total, high=most) to make one."
             )
         # Half a bit of room on either side lets 0 and `most` be reached without saturating the bound.
-        self.register_physical("bits", bits, unit="bit", low=-0.5, high=most + 0.5)
+        demand = Quantity("demand_bits", "bit", -0.5, most + 0.5)
+        self.register_physical("bits", bits, unit="bit", low=0.0, high=float(most), free=demand)
 
-    def demand(self, x_shape: tuple[int, ...]) -> Tensor:
-        """The map of demands at the size of the image, ``(1, C or 1, H, W)``, in bits."""
-        return self.sized("bits", x_shape)
-
-    def whole_bits(self, x_shape: tuple[int, ...]) -> Tensor:
-        demand = self.demand(x_shape)
+    @property
+    def bits(self) -> Tensor:
+        """Whole bits at every pixel, ``(1 or C, H, W)``, with the gradient to the demands."""
+        height, width = self.size or self.demand_bits.shape[-2:]
+        demand = full_size(self.demand_bits, (1, *self.demand_bits.shape[:-2], height, width), "bits", self.size)[0]
         if self.given:
             return demand
         total = int(self.mean_bits * demand.numel() + 1e-6)
         return allocate_through(demand, total, low=0, high=self.most)
 
-    def bit_map(self, shape: tuple[int, int, int] | None = None) -> Tensor:
-        """The whole-number bits of the hardware for images ``(C, H, W)``, detached, ``(1 or C, H, W)``."""
-        if shape is None:
-            height, width = self.size or self.bits.shape[-2:]
-            shape = (self.bits.shape[0] if self.bits.ndim == 3 else 1, height, width)
-        with torch.no_grad():
-            return self.whole_bits((1, *shape))[0]
-
-    def physical(self) -> dict[str, Tensor]:
-        """As the base class, with the bits that the hardware has in place of the demands."""
-        return super().physical() | {"bits": self.bit_map()}
-
     def grid(self, x_shape: tuple[int, ...]) -> Grid:
-        return bit_grid(self.whole_bits(x_shape).detach())
+        return bit_grid(self.sized("bits", x_shape).detach())
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        bits = self.whole_bits(x.shape)
-        return quantize_bits(x, bits, *self.analogue(x.shape), self.leak)
+        return quantize_bits(x, self.sized("bits", x.shape), *self.analogue(x.shape), self.leak)
 
     def mean_bits_per_sample(self) -> float:
-        return float(self.bit_map().mean(dtype=torch.float64))
+        return float(self.bits.detach().mean(dtype=torch.float64))
 
     def settings(self) -> dict:
         return {"mean_bits": self.mean_bits, "most": self.most} | super().settings()

@@ -1,11 +1,11 @@
-"""Bit depth of the whole sensor, with the gain and offset (so the thresholds) fixed or learned."""
+"""One bit depth for the whole sensor; gain and offset, and so the thresholds, fixed or learned."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from physlayer.core.validation import check_bits
+from physlayer.core.validation import check_bits, one_of
 from physlayer.quantization.converter import Converter
 from physlayer.quantization.quantizers import Grid, midrise, midtread
 
@@ -63,7 +63,7 @@ class BitDepth(Converter):
         ``(B, C, H, W)`` to the same.
 
     Raises:
-        ValueError: bits outside 1…16, a map that does not fit the image, gain below zero.
+        ValueError: for bits outside 1…16, a map that does not fit the image, or a gain below 0.
 
     References:
         Bengio 2013, arXiv:1308.3432 (surrogate); EMVA 1288 Release 4.0 (converter).
@@ -89,9 +89,7 @@ class BitDepth(Converter):
     ):
         super().__init__(gain, offset, size, leak)
         self.bits = check_bits(bits)
-        if convention not in CONVENTIONS:
-            raise ValueError(f"Expected convention to be one of {sorted(CONVENTIONS)}, but got {convention!r}.")
-        self.convention = convention
+        self.convention = one_of("convention", convention, CONVENTIONS)
 
     def grid(self, x_shape: tuple[int, ...]) -> Grid:
         return CONVENTIONS[self.convention](self.bits)

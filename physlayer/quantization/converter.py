@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import check_images, plain_number
+from physlayer.core.validation import check_images, image_size, plain_number
 from physlayer.quantization.quantizers import Grid, codes_of, quantize
 
 __all__ = ["Converter"]
@@ -30,9 +30,7 @@ class Converter(PhysicalLayer):
         super().__init__()
         # the smallest leak is not 0: that would let saturated pixels die
         self.leak = plain_number("leak", leak, 1e-6, 1.0)
-        if size is not None and not (isinstance(size, tuple | list | torch.Size) and len(size) == 2 and min(size) >= 1):
-            raise ValueError(f"Expected size to be (height, width) of the images, but got {size!r}.")
-        self.size = None if size is None else (int(size[0]), int(size[1]))
+        self.size = None if size is None else image_size(size)
         self.register_physical("gain", gain, unit="1", low=0.0)
         self.register_physical("offset", offset, unit="full scale")
 

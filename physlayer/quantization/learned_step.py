@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import check_bits, check_images
-from physlayer.quantization.quantizers import blocks
+from physlayer.core.validation import above_zero, check_bits, check_images, one_number
+from physlayer.quantization.quantizers import blocks, nearest_code
 
 __all__ = ["LearnedStep", "quantize_lsq"]
 
@@ -96,12 +96,9 @@ class LearnedStep(PhysicalLayer):
         self.bits = check_bits(bits)
         self.top_code = 2**self.bits - 1
         step = nn.Parameter(torch.tensor(1.0 / self.top_code)) if step is None else step
-        if isinstance(step, Tensor) and step.numel() != 1:
-            raise ValueError(f"Expected step to be one number, but got shape {tuple(step.shape)}; BitDepth has maps.")
-        start = float(torch.as_tensor(step).detach())
-        if start <= 0:
-            raise ValueError(f"Expected step to be above 0 full scale, but got {start:g}.")
+        one_number("step", step, "BitDepth has maps")
         self.register_physical("step", step, unit="full scale", low=0.0)
+        above_zero("step", step, "the reading is a multiple of it")
         self.scale_gradient = scale_gradient
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,8 +109,7 @@ class LearnedStep(PhysicalLayer):
     def codes(self, x: Tensor) -> Tensor:
         """Integer codes, int64, 0 … 2^bits − 1."""
         check_images(x, full=True)
-        with torch.no_grad():
-            return torch.floor((x / self.step).clamp(0, self.top_code) + 0.5).clamp(max=self.top_code).to(torch.int64)
+        return nearest_code(x / self.step, self.top_code).to(torch.int64)
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         return super().cost(shape) | {"bits_per_image": self.bits * math.prod(shape)}

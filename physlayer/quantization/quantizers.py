@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["midrise", "midtread", "quantize", "straight_through"]
+__all__ = ["midrise", "midtread", "nearest_code", "quantize", "straight_through"]
 
 BLOCK_BYTES = 1 << 19  # a block and its scratch stay in a core's cache between the passes
 
@@ -27,6 +27,16 @@ def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
         (0.0, 1.0)
     """
     return hard.detach() + (soft - soft.detach())
+
+
+def nearest_code(u: Tensor, top_code: int) -> Tensor:
+    """Codes ``0…top_code`` nearest to ``u``, which is in codes; halves go up. No gradient.
+
+    Example:
+        >>> nearest_code(torch.tensor([-1.0, 0.4, 0.5, 9.0]), 3)
+        tensor([0., 0., 1., 3.])
+    """
+    return torch.floor(u.detach().clamp(0, top_code) + 0.5).clamp(max=top_code)
 
 
 class Grid:
@@ -168,7 +178,7 @@ class _Quantize(torch.autograd.Function):
 
 
 def blocks(x: Tensor) -> list[tuple[int, int]]:
-    """Ranges of images that fit in cache together; one range on an accelerator, where launches cost more."""
+    """Ranges of images that fit in cache together; all images at once on an accelerator, where launches cost more."""
     images = x.shape[0]
     if x.device.type != "cpu":
         return [(0, images)]

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import check_bits, check_images, plain_number
+from physlayer.core.validation import check_bits, check_images, one_number, plain_number
+from physlayer.quantization.quantizers import nearest_code
 
 __all__ = ["SoftStaircase", "soft_staircase"]
 
@@ -70,7 +71,7 @@ class SoftStaircase(PhysicalLayer):
 
     Args:
         bits: 1…16.
-        gain: :math:`\alpha` in codes per full scale; ``None`` for a learned one that starts at K.
+        gain_codes: :math:`\alpha`, codes per full scale; ``None`` for a learned one that starts at K.
         sharpness: :math:`\psi` per code; 10 in the projects.
 
     Shape:
@@ -82,31 +83,27 @@ class SoftStaircase(PhysicalLayer):
         tensor([0.0000, 0.3333, 1.0000], grad_fn=<ViewBackward0>)
     """
 
-    def __init__(self, bits: int, gain: float | Tensor | nn.Parameter | None = None, *, sharpness: float = 10.0):
+    def __init__(self, bits: int, gain_codes: float | Tensor | nn.Parameter | None = None, *, sharpness: float = 10.0):
         super().__init__()
         self.bits = check_bits(bits)
         self.top_code = 2**self.bits - 1
         self.sharpness = plain_number("sharpness", sharpness, 0.01, 1e6)
-        gain = nn.Parameter(torch.tensor(float(self.top_code))) if gain is None else gain
-        if isinstance(gain, Tensor) and gain.numel() != 1:
-            raise ValueError(f"Expected gain to be one number, but got shape {tuple(gain.shape)}; BitDepth has maps.")
-        self.register_physical("gain", gain, unit="code per full scale", low=0.0)
+        gain_codes = nn.Parameter(torch.tensor(float(self.top_code))) if gain_codes is None else gain_codes
+        one_number("gain_codes", gain_codes, "BitDepth has maps")
+        self.register_physical("gain_codes", gain_codes, unit="codes per full scale", low=0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        u = self.gain * x
+        u = self.gain_codes * x
         if self.training:
             return soft_staircase(u, self.top_code, self.sharpness) / self.top_code
         inside = u.clamp(0, self.top_code)
-        hard = torch.floor(inside.detach() + 0.5).clamp(max=self.top_code)
-        return hard / self.top_code + (inside - inside.detach()) / self.top_code
+        return nearest_code(inside, self.top_code) / self.top_code + (inside - inside.detach()) / self.top_code
 
     def codes(self, x: Tensor) -> Tensor:
         """Integer codes, int64, 0 … 2^bits − 1."""
         check_images(x, full=True)
-        with torch.no_grad():
-            code = torch.floor((self.gain * x).clamp(0, self.top_code) + 0.5)
-            return code.clamp(max=self.top_code).to(torch.int64)
+        return nearest_code(self.gain_codes * x, self.top_code).to(torch.int64)
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         return super().cost(shape) | {"bits_per_image": self.bits * math.prod(shape)}

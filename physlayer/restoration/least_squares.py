@@ -77,7 +77,7 @@ def local_least_squares(
     """
     if x.ndim != 4 or x.shape != y.shape or x.shape[1] != 1:
         raise ValueError(f"Expected two batches (B, 1, H, W), but got {tuple(x.shape)} and {tuple(y.shape)}.")
-    size, window = tuple(x.shape[2:]), window_size(window)
+    size, window = (x.shape[2], x.shape[3]), window_size(window)
     ridge = plain_number("ridge", ridge, 0.0, math.inf)
     if len(x) < math.prod(window) and ridge == 0 and not tied:
         raise ValueError(f"Expected at least {math.prod(window)} images, but got {len(x)}; pass more or a ridge.")

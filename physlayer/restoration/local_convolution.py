@@ -205,7 +205,7 @@ class LocallyConnected2d(nn.Module):
         with torch.autocast(y.device.type, enabled=False):
             if self.form == "full":
                 found = locally_connected(y, self.kernels)
-            elif self.form == "tied":
+            elif self.weights is None:  # tied
                 found = F.conv2d(y, self.kernels.to(y.dtype), padding=pad)
             else:
                 seen = F.conv2d(y, self.kernels.flatten(0, 1).to(y.dtype), padding=pad)

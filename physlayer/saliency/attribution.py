@@ -1,102 +1,32 @@
-"""The pieces behind `physlayer.saliency.maps`: where the camera ends, what the score is, and its gradient."""
+"""The pieces behind `physlayer.saliency.maps`: what the score is, and its gradient by each method."""
 
 from __future__ import annotations
 
-import math
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
 from physlayer.core.modes import evaluating
 
-__all__ = ["split_camera"]
+__all__ = [
+    "GuidedReLU",
+    "convolution",
+    "evaluation",
+    "grad_cam",
+    "gradient",
+    "integrated_gradients",
+    "output_weights",
+    "smooth_gradient",
+    "weighted",
+]
 
 RELU = (F.relu, torch.relu, Tensor.relu)
 RELU_IN_PLACE = (torch.relu_, Tensor.relu_)
 PATH_BATCH = 64  # images of an integration path held in memory at once
-
-
-def split_camera(model: nn.Module) -> tuple[nn.Sequential, nn.Module]:
-    """The leading physical layers of an ``nn.Sequential``, and the rest; modules are shared, not copied.
-
-    A leading ``nn.Sequential`` of physical layers counts as one. Any other model has an empty camera.
-
-    Example:
-        >>> from physlayer import BitDepth
-        >>> camera, network = split_camera(nn.Sequential(BitDepth(2), nn.Conv2d(1, 2, 3), nn.ReLU()))
-        >>> len(camera), len(network)
-        (1, 2)
-    """
-    if not _is_chain(model):
-        return nn.Sequential(), model
-    children = list(model)
-    count = next((i for i, child in enumerate(children) if not _is_physical(child)), len(children))
-    return _cut(model, count)
-
-
-class Parts(NamedTuple):
-    camera: Callable[[Tensor], Tensor]  # scene to reading
-    network: Callable[[Tensor, Tensor], Tensor]  # (reading, scene) to output
-    network_modules: list[nn.Module]
-
-
-def split_at(model: nn.Module, reading: int | nn.Module | None, needed: bool = False) -> Parts:
-    if isinstance(reading, nn.Module) and all(reading is not module for module in model.modules()):
-        raise ValueError("Expected reading_layers to be a submodule of model, but got another module.")
-    children = list(model) if _is_chain(model) else []
-    position = next((i for i, child in enumerate(children) if child is reading), None)
-    if isinstance(reading, nn.Module) and position is None:
-        return _split_inside(model, reading)
-    if reading is None:
-        camera, network = split_camera(model)
-    else:
-        count = reading if position is None else position + 1
-        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= len(children):
-            raise ValueError(
-                f"Expected reading_layers to be a number of layers of an nn.Sequential, 0…{len(children)}, "
-                f"but got {count!r}; pass the submodule whose output is the reading."
-            )
-        camera, network = _cut(model, count)
-    if needed and reading is None and len(camera) == 0:
-        raise ValueError(
-            "Expected model to be an nn.Sequential that begins with physical layers, but got no camera; "
-            "pass reading_layers."
-        )
-    return Parts(camera, lambda x, scene: network(x), _outside(model, camera))
-
-
-def _split_inside(model: nn.Module, module: nn.Module) -> Parts:
-    """Reading at a submodule of any model: a hook for one forward pass takes it out or puts it in."""
-
-    def camera(scene: Tensor) -> Tensor:
-        outputs: list[Tensor] = []
-        with _hooked(module, lambda module, inputs, output: outputs.append(output)):
-            model(scene)
-        if not outputs:
-            raise ValueError("Expected reading_layers to be a submodule that model calls, but got no call.")
-        return outputs[-1]
-
-    def network(reading: Tensor, scene: Tensor) -> Tensor:
-        with _hooked(module, lambda module, inputs, output: reading):
-            return model(scene)
-
-    return Parts(camera, network, _outside(model, module))
-
-
-@contextmanager
-def _hooked(module: nn.Module, hook: Callable) -> Iterator[None]:
-    handle = module.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 @contextmanager
@@ -242,69 +172,3 @@ class _Guided(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
         return gradient.clamp(min=0) * (y > 0)
-
-
-def quantities(model: nn.Module) -> dict[str, tuple[nn.Module, str, bool]]:
-    """Floating quantities of the physical layers: ``{"0.gain": (module, "gain", learned)}``."""
-    found: dict[str, tuple[nn.Module, str, bool]] = {}
-    for prefix, module in model.named_modules():
-        path = prefix.split(".") if prefix else []
-        owners = [model.get_submodule(".".join(path[:i])) for i in range(len(path) + 1)]
-        physical = any(getattr(owner, "is_physical_layer", False) for owner in owners)
-        if "parametrizations" in path or not physical:
-            continue
-        names = dict.fromkeys(module._buffers, False) | dict.fromkeys(module._parameters, True)
-        if parametrize.is_parametrized(module):
-            names |= dict.fromkeys(module.parametrizations, True)
-        # a map is taken by the tensor that the layer holds, and bears the name of what follows from it
-        known = {quantity.stored.name: name for name, quantity in getattr(module, "quantities", {}).items()}
-        for name, learned in names.items():
-            value = getattr(module, name)
-            if isinstance(value, Tensor) and value.is_floating_point():
-                found[".".join([*path, known.get(name, name)])] = (module, name, learned)
-    return found
-
-
-def leaves_of(module: nn.Module, name: str) -> list[Tensor]:
-    """The tensors an optimiser would move for one quantity."""
-    if parametrize.is_parametrized(module, name):
-        behind = module.parametrizations[name]
-        return [t for t in [*behind._parameters.values(), *behind._buffers.values()] if t.is_floating_point()]
-    return [getattr(module, name)]
-
-
-def randomise(modules: list[nn.Module], generator: torch.Generator) -> None:
-    """Draw weights He normal, biases 0, other vectors 1, running statistics as at the start, in place."""
-    for module in modules:
-        for name, parameter in module.named_parameters(recurse=False):
-            if parameter.ndim < 2:
-                parameter.data.fill_(0.0 if "bias" in name else 1.0)
-                continue
-            values = torch.randn(parameter.shape, generator=generator, device=generator.device)
-            parameter.data.copy_(values * math.sqrt(2 / parameter[0].numel()))
-        if hasattr(module, "reset_running_stats"):
-            module.reset_running_stats()
-
-
-def _is_chain(model: nn.Module) -> bool:
-    return isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward
-
-
-def _is_physical(module: nn.Module) -> bool:
-    if _is_chain(module) and len(module) > 0:
-        return all(_is_physical(child) for child in module)
-    return getattr(module, "is_physical_layer", False) is True
-
-
-def _cut(model: nn.Sequential, count: int) -> tuple[nn.Sequential, nn.Sequential]:
-    items = list(model.named_children())
-    return nn.Sequential(OrderedDict(items[:count])), nn.Sequential(OrderedDict(items[count:]))
-
-
-def _outside(model: nn.Module, camera: nn.Module) -> list[nn.Module]:
-    """Modules that are neither in the camera nor in a physical layer."""
-    inside = set(camera.modules())
-    for module in model.modules():
-        if getattr(module, "is_physical_layer", False):
-            inside.update(module.modules())
-    return [module for module in model.modules() if module not in inside]

@@ -3,13 +3,13 @@
 from physlayer.sampling.fourier import FourierSampling, centre, equispaced, to_image, to_kspace
 from physlayer.sampling.projection import ProjectionSampling, backproject, project, ram_lak
 from physlayer.sampling.sensor_placement import SensorPlacement
-from physlayer.sampling.subset_layer import ChoosingLayer
+from physlayer.sampling.subset_layer import SubsetLayer
 
 __all__ = [
-    "ChoosingLayer",
     "FourierSampling",
     "ProjectionSampling",
     "SensorPlacement",
+    "SubsetLayer",
     "backproject",
     "centre",
     "equispaced",

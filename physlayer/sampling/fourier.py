@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from physlayer.sampling.subset_layer import ChoosingLayer
+from physlayer.core.validation import one_of
+from physlayer.sampling.subset_layer import SubsetLayer
 
 __all__ = ["FourierSampling", "centre", "equispaced", "to_image", "to_kspace"]
 
@@ -56,7 +57,7 @@ def equispaced(size: int, count: int, always_on: Tensor | None = None) -> Tensor
     return mask.index_fill(0, chosen, 1.0)
 
 
-class FourierSampling(ChoosingLayer):
+class FourierSampling(SubsetLayer):
     r"""Measure ``keep`` columns (or points) of k-space and show the zero-filled image.
 
     .. math::
@@ -103,9 +104,7 @@ class FourierSampling(ChoosingLayer):
         super().__init__()
         if not isinstance(logits, Tensor) or logits.ndim not in (1, 2):
             raise ValueError("Expected logits to be (W,) for columns or (H, W) for points of k-space.")
-        if output not in OUTPUTS:
-            raise ValueError(f"Expected output to be one of {OUTPUTS}, but got {output!r}.")
-        self.output = output
+        self.output = one_of("output", output, OUTPUTS)
         self.register_choice(
             logits, keep, always_on=always_on, temperature=temperature, gumbel=gumbel, noise_seed=noise_seed
         )

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from physlayer.core.validation import plain_number
-from physlayer.sampling.subset_layer import ChoosingLayer
+from physlayer.core.validation import one_of, plain_number
+from physlayer.sampling.subset_layer import SubsetLayer
 
 __all__ = ["ProjectionSampling", "backproject", "project", "ram_lak"]
 
@@ -97,7 +97,7 @@ def ram_lak(length: int) -> Tensor:
     return torch.fft.rfft(kernel).real
 
 
-class ProjectionSampling(ChoosingLayer):
+class ProjectionSampling(SubsetLayer):
     r"""Parallel-beam scanner with chosen, weighted views and filtered back-projection.
 
     .. math::
@@ -109,11 +109,11 @@ class ProjectionSampling(ChoosingLayer):
 
     Args:
         views: number of equally spaced angles over 180°.
+        logits: ``(V,)``, which views to take, with ``keep``; ``None`` takes all.
+        keep: views that are taken.
         weights: :math:`w`, ``(V,)`` or a number, unit 1, above 0; ``nn.Parameter`` learns its logarithm.
         filter_gain: :math:`g`, ``(n,)`` from zero to the highest frequency (interpolated) or a number, unit 1, above
             0; 1 is Ram-Lak.
-        logits: ``(V,)``, which views to take, with ``keep``; ``None`` takes all.
-        keep: views that are taken.
         output: ``"image"``, or ``"sinogram"`` ``(B, C, V, N)`` before filtering.
         temperature, gumbel, noise_seed: as in :class:`physlayer.SensorPlacement`.
 
@@ -136,10 +136,10 @@ class ProjectionSampling(ChoosingLayer):
         self,
         views: int,
         *,
-        weights: float | Tensor | nn.Parameter = 1.0,
-        filter_gain: float | Tensor | nn.Parameter = 1.0,
         logits: Tensor | nn.Parameter | None = None,
         keep: int | None = None,
+        weights: float | Tensor | nn.Parameter = 1.0,
+        filter_gain: float | Tensor | nn.Parameter = 1.0,
         output: str = "image",
         temperature: float = 2.0,
         gumbel: bool = True,
@@ -147,35 +147,32 @@ class ProjectionSampling(ChoosingLayer):
     ):
         super().__init__()
         self.views = plain_number("views", views, 1, 100_000, whole=True)
-        if output not in OUTPUTS:
-            raise ValueError(f"Expected output to be one of {OUTPUTS}, but got {output!r}.")
-        if (logits is None) != (keep is None):
-            raise ValueError("Expected logits and keep together, but got only one of them.")
-        for name, value in (("weights", weights), ("logits", logits)):
-            if isinstance(value, Tensor) and tuple(value.shape) not in ((), (self.views,)):
-                raise ValueError(f"Expected {name} to be ({self.views},), but got {tuple(value.shape)}.")
+        if isinstance(weights, Tensor) and tuple(weights.shape) not in ((), (self.views,)):
+            raise ValueError(f"Expected weights to be ({self.views},), but got {tuple(weights.shape)}.")
         if isinstance(filter_gain, Tensor) and filter_gain.ndim > 1:
             raise ValueError(f"Expected filter_gain to be (n,), but got {tuple(filter_gain.shape)}.")
-        self.output, self.keep = output, self.views
+        self.output = one_of("output", output, OUTPUTS)
         self.register_physical("weights", weights, unit="1", low=0.0, logarithmic=True)
         self.register_physical("filter_gain", filter_gain, unit="1", low=0.0, logarithmic=True)
-        if logits is not None:
-            self.register_choice(logits, keep, temperature=temperature, gumbel=gumbel, noise_seed=noise_seed)
+        self.register_choice(
+            logits, keep, places=self.views, temperature=temperature, gumbel=gumbel, noise_seed=noise_seed
+        )
 
+    @property
     def angles(self) -> Tensor:
-        """All candidate angles, ``(V,)``, radians."""
+        """Angles of all views, taken or not, ``(V,)``, radians."""
         return torch.arange(self.views, device=self.weights.device, dtype=self.weights.dtype) * math.pi / self.views
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         if x.shape[2] != x.shape[3]:
             raise ValueError(f"Expected square images, but got {x.shape[2]}×{x.shape[3]}; pad them.")
-        sinogram = self.weights.to(x.dtype).reshape(-1, 1) * project(x, self.angles())
-        if "mask" in self.quantities:
+        sinogram = self.weights.to(x.dtype).reshape(-1, 1) * project(x, self.angles)
+        if self.chooses:
             sinogram = sinogram * self.masks(x).to(x.dtype)[:, None, :, None]
         if self.output == "sinogram":
             return sinogram
-        return backproject(self.filtered(sinogram), self.angles()) * math.pi / self.keep
+        return backproject(self.filtered(sinogram), self.angles) * math.pi / self.keep
 
     def filtered(self, sinogram: Tensor) -> Tensor:
         """The sinogram after the ramp filter and its gain."""
@@ -196,5 +193,4 @@ class ProjectionSampling(ChoosingLayer):
         return super().cost(shape) | {"n_samples": samples, "rays": measured, "views": self.keep}
 
     def settings(self) -> dict:
-        choice = super().settings() if "mask" in self.quantities else {}
-        return choice | {"views": self.views, "output": self.output}
+        return super().settings() | {"views": self.views, "output": self.output}

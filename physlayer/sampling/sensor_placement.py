@@ -6,12 +6,12 @@ import math
 
 from torch import Tensor, nn
 
-from physlayer.sampling.subset_layer import ChoosingLayer
+from physlayer.sampling.subset_layer import SubsetLayer
 
 __all__ = ["SensorPlacement"]
 
 
-class SensorPlacement(ChoosingLayer):
+class SensorPlacement(SubsetLayer):
     r"""Read ``keep`` of the pixels and nothing of the others.
 
     .. math::
@@ -19,8 +19,8 @@ class SensorPlacement(ChoosingLayer):
 
     In ``train()`` the Gumbel noise :math:`g` is fresh for every image, so the network meets many masks; in ``eval()``
     there is none: exactly ``keep`` pixels, the same for all images and channels, and nothing of the others leaks.
-    With :math:`r` the mean scene, 0 is the best guess of a pixel that is not read; with 0 it looks like a black one,
-    and few places are harder to learn.
+    With :math:`r` the mean scene, 0 is the best guess for a pixel that is not read. With :math:`r = 0` such a pixel
+    looks black, and few places are harder to learn.
     Surrogate gradient: :func:`physlayer.core.subset.choose`.
 
     Args:

@@ -11,22 +11,22 @@ from physlayer.core.randomness import Noise
 from physlayer.core.subset import choose
 from physlayer.core.validation import plain_number
 
-__all__ = ["ChoosingLayer"]
+__all__ = ["SubsetLayer"]
 
 
-class ChoosingLayer(PhysicalLayer):
+class SubsetLayer(PhysicalLayer):
     r"""A layer that takes exactly ``keep`` of the places that its ``logits`` have.
 
     .. math::
         m = \mathrm{TopK}_k(\phi + g) \in \{0, 1\}^N, \qquad \textstyle\sum m = k
 
-    A subclass calls :meth:`register_choice` once, looks at what it reads through :meth:`masks`, and has the budget, the
-    export and the settings for nothing. In ``train()`` the Gumbel noise :math:`g` of learned logits is fresh for every
+    A subclass calls :meth:`register_choice` once and multiplies what it reads by :meth:`masks`; the budget, the export
+    and the settings are here. In ``train()`` the Gumbel noise :math:`g` of learned logits is fresh for every
     image, so that the network meets many masks; in ``eval()`` there is none. Surrogate gradient:
     :func:`physlayer.core.subset.choose`.
 
     Example:
-        >>> class Shutters(ChoosingLayer):
+        >>> class Shutters(SubsetLayer):
         ...     def __init__(self, logits, keep):
         ...         super().__init__()
         ...         self.register_choice(logits, keep)
@@ -42,27 +42,37 @@ class ChoosingLayer(PhysicalLayer):
 
     def register_choice(
         self,
-        logits: Tensor | nn.Parameter,
-        keep: int,
+        logits: Tensor | nn.Parameter | None,
+        keep: int | None,
         *,
+        places: int | None = None,
         always_on: Tensor | None = None,
         temperature: float = 2.0,
         gumbel: bool = True,
         noise_seed: int = 0,
     ) -> None:
-        r"""Say what is chosen from.
+        r"""Register what is chosen from.
 
         Args:
             logits: :math:`\phi`, any shape, unit 1; ``nn.Parameter`` to learn the choice, a plain 0/1 map with ``keep``
-                ones for a given one.
+                ones for a given one. ``None``, and ``keep`` too, takes all ``places``.
             keep: :math:`k`, those of ``always_on`` among them.
+            places: N, for hardware whose places are a list.
             always_on: 0/1 of the same shape: taken whatever the logits.
             temperature: of the surrogate, unit 1. gumbel: ``False`` for no noise in ``train()``.
             noise_seed: of the Gumbel noise.
 
         Raises:
-            ValueError: if ``keep`` is not in 1…N or less than ``always_on`` holds, or a given map has other ones.
+            ValueError: if ``keep`` is not in 1…N or less than ``always_on`` holds, a given map has other ones, or the
+                logits have another number of places.
         """
+        if (logits is None) != (keep is None):
+            raise ValueError("Expected logits and keep together, but got only one of them.")
+        if logits is None:
+            self.keep = places
+            return
+        if places is not None and tuple(logits.shape) != (places,):
+            raise ValueError(f"Expected logits to be ({places},), but got {tuple(logits.shape)}.")
         self.keep = plain_number("keep", keep, 1, logits.numel(), whole=True)
         if always_on is not None:
             always_on = torch.as_tensor(always_on).to(torch.get_default_dtype())
@@ -105,8 +115,14 @@ class ChoosingLayer(PhysicalLayer):
             return self.drawn(self.noise.gumbel(x.new_empty(len(x), *self.logits.shape)))
         return self.mask[None]
 
+    @property
+    def chooses(self) -> bool:
+        """Whether there is anything to choose: otherwise all places are taken."""
+        return "mask" in self.quantities
+
     def settings(self) -> dict:
-        return {name: getattr(self, name) for name in ("keep", "always", "temperature", "gumbel")}
+        names = ("keep", "always", "temperature", "gumbel") if self.chooses else ()
+        return {name: getattr(self, name) for name in names}
 
 
 def _is_map(values: Tensor) -> bool:

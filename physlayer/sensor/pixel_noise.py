@@ -29,7 +29,7 @@ class _PixelNoise(PhysicalLayer):
 
     def __init__(self, noise_seed: int):
         super().__init__()
-        self.noise = Noise(int(plain_number("noise_seed", noise_seed, 0, 2**62, whole=True)))
+        self.noise = Noise(plain_number("noise_seed", noise_seed, 0, 2**62, whole=True))
 
     def settings(self) -> dict:
         return {"noise_seed": self.noise.seed}
@@ -43,14 +43,14 @@ class GaussianNoise(_PixelNoise):
     Not cut: readings below 0 and above 1 occur. The gradient is exact (reparametrisation).
 
     Args:
-        standard_deviation: :math:`\sigma`, unit full scale: one number, ``(C, 1, 1)`` or a map; ``nn.Parameter`` learns
+        noise_rms: :math:`\sigma`, full scale, rms: one number, ``(C, 1, 1)`` or a map; ``nn.Parameter`` learns
             its logarithm. noise_seed: of the draws.
 
     Shape:
         ``(B, C, H, W)`` to the same.
 
     Raises:
-        ValueError: for a negative standard deviation.
+        ValueError: for a negative noise.
 
     References:
         Gonzalez, Woods 2018, Digital Image Processing, section 5.2.
@@ -61,17 +61,17 @@ class GaussianNoise(_PixelNoise):
         (0.5, 0.1)
     """
 
-    def __init__(self, standard_deviation: float | Tensor | nn.Parameter, *, noise_seed: int = 0):
+    def __init__(self, noise_rms: float | Tensor | nn.Parameter, *, noise_seed: int = 0):
         super().__init__(noise_seed)
-        self.register_physical("standard_deviation", standard_deviation, unit="full scale", low=0.0, logarithmic=True)
+        self.register_physical("noise_rms", noise_rms, unit="full scale", low=0.0, logarithmic=True)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        return x + self.sized("standard_deviation", x.shape) * self.noise.normal(x, training=self.training)
+        return x + self.sized("noise_rms", x.shape) * self.noise.normal(x, training=self.training)
 
 
 class PhotonNoise(_PixelNoise):
-    r"""Shot noise of light that gives a white pixel ``photons`` photons, all of which are counted.
+    r"""Shot noise of light that gives a white pixel ``exposure_photons`` photons, all of which are counted.
 
     .. math:: y = \frac{n}{N}, \qquad n \sim \mathrm{Poisson}(N x), \qquad E\,y = x, \quad \mathrm{Var}\,y = \frac{x}{N}
 
@@ -80,8 +80,8 @@ class PhotonNoise(_PixelNoise):
     0.25 photons, none above 1).
 
     Args:
-        photons: :math:`N`, photons on a pixel where the scene is 1, at least 0.25: one number, ``(C, 1, 1)`` or a map;
-            ``nn.Parameter`` learns its logarithm. noise_seed: of the draws.
+        exposure_photons: :math:`N`, photons on a pixel where the scene is 1, at least 0.25: one number, ``(C, 1, 1)``
+            or a map; ``nn.Parameter`` learns its logarithm. noise_seed: of the draws.
 
     Shape:
         ``(B, C, H, W)`` to the same.
@@ -100,25 +100,28 @@ class PhotonNoise(_PixelNoise):
 
     accepts = Accepts(low=0.0)
 
-    def __init__(self, photons: float | Tensor | nn.Parameter, *, noise_seed: int = 0):
+    def __init__(self, exposure_photons: float | Tensor | nn.Parameter, *, noise_seed: int = 0):
         super().__init__(noise_seed)
-        self.register_physical("photons", photons, unit="photons", low=0.0, logarithmic=True)
-        if float(self.photons.detach().min()) < FEWEST_PHOTONS:
+        self.register_physical(
+            "exposure_photons", exposure_photons, unit="photons per pixel", low=0.0, logarithmic=True
+        )
+        least = float(self.exposure_photons.detach().min())
+        if least < FEWEST_PHOTONS:
             raise ValueError(
-                f"Expected photons to be at least {FEWEST_PHOTONS}, but got {float(self.photons.detach().min()):g}; "
+                f"Expected exposure_photons to be at least {FEWEST_PHOTONS}, but got {least:g}; "
                 f"for less light use Sensor or QuantaSensor, which read in electrons."
             )
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        photons = self.sized("photons", x.shape)
+        photons = self.sized("exposure_photons", x.shape)
         mean = photons * x
         counts = photon_counts(mean, self.noise.poisson(mean, training=self.training))
         return (counts / photons).clamp(max=LIMIT)
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         samples = math.prod(shape)
-        return super().cost(shape) | {"photons": float(self.physical()["photons"].mean()) * samples}
+        return super().cost(shape) | {"photons": float(self.physical()["exposure_photons"].mean()) * samples}
 
 
 class SpeckleNoise(_PixelNoise):

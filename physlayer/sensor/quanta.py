@@ -1,4 +1,4 @@
-"""Single-photon sensing: one bit per pixel and frame, many frames, learned exposure and threshold."""
+"""Single-photon sensors: many frames of one bit per pixel, with learned exposure and threshold."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ class QuantaSensor(PhysicalLayer):
 
     Args:
         frames: :math:`N_f`, 1 or more.
-        exposure_photons: :math:`\Phi`, photons per pixel and frame where the scene is 1; its learning is most of what
-            learned thresholds can bring.
+        exposure_photons: :math:`\Phi`, photons per pixel and frame where the scene is 1; to learn it brings most of
+            what learned thresholds would.
         quantum_efficiency: :math:`\eta`, 0…1. threshold_electrons: :math:`\theta` (0.5 fires at one electron).
         dark_electrons: :math:`d`, per pixel and frame. read_noise_electrons: :math:`\sigma_r`, rms.
-        noise_seed: of the noise. leak: backward only.
+        leak: backward only. noise_seed: of the noise.
 
     Shape:
         ``(B, C, H, W)`` to the same.
@@ -110,13 +110,13 @@ class QuantaSensor(PhysicalLayer):
         threshold_electrons: float | Tensor | nn.Parameter = 0.5,
         dark_electrons: float | Tensor | nn.Parameter = 0.0,
         read_noise_electrons: float | Tensor | nn.Parameter = 0.19,
-        noise_seed: int = 0,
         leak: float = 0.01,
+        noise_seed: int = 0,
     ):
         super().__init__()
         self.frames = plain_number("frames", frames, 1, 65_535, whole=True)
         self.leak = plain_number("leak", leak, 1e-6, 1.0)
-        self.noise = Noise(int(plain_number("noise_seed", noise_seed, 0, 2**62, whole=True)))
+        self.noise = Noise(plain_number("noise_seed", noise_seed, 0, 2**62, whole=True))
         register = self.register_physical
         register("exposure_photons", exposure_photons, unit="photons per pixel and frame", low=0.0, logarithmic=True)
         register("quantum_efficiency", quantum_efficiency, unit="electrons per photon", low=0.0, high=1.0)

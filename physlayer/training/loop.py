@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +14,13 @@ from torch import Tensor, nn
 from physlayer.color.srgb import linear_to_srgb
 from physlayer.core.audit import MovementAudit, audit_gradients, parameter_groups
 from physlayer.core.camera import physical_layers
+from physlayer.core.files import atomic_write
 from physlayer.core.randomness import seed_noise
 from physlayer.data.image_set import ImageSet
 from physlayer.data.splits import epoch_order
 from physlayer.problems.base import Problem
 from physlayer.problems.classification import Classification
+from physlayer.training.optimization import RunningMean, one_cycle
 from physlayer.training.prediction import predict
 from physlayer.training.recipe import Recipe
 
@@ -114,13 +115,14 @@ def fit(
     )
     steps = recipe.epochs * math.ceil(per_epoch / recipe.batch_size)
     wait = min(recipe.warm_up / recipe.epochs, LONGEST_WARM_UP)
-    schedules = [_one_cycle(steps, wait if group["name"] == "physics" else 0.0) for group in groups]
+    schedules = [one_cycle(steps, wait if group["name"] == "physics" else 0.0) for group in groups]
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, schedules)
     averaged = RunningMean(model, recipe.average)
     validation = _thinned(validation, recipe.validation_per_class)
     seed_noise(model, seed)
     writer, audit = _tensorboard(log_dir), MovementAudit(model)
-    best, best_state, history, gradients = (-math.inf, -math.inf), None, [], {}
+    best, history, gradients = (-math.inf, -math.inf), [], {}
+    best_state: dict[str, Tensor] = {}
     bar = _progress_bar(recipe.epochs, progress)
     with seeded(seed):
         for epoch in range(1, recipe.epochs + 1):
@@ -138,10 +140,8 @@ def fit(
             if score > best:
                 best, best_epoch = score, epoch
                 best_state = copy.deepcopy(averaged.model.state_dict())
-                _save(
-                    checkpoint,
-                    {"state": best_state, "epoch": epoch, "recipe": recipe.as_dict(), "seed": seed},
-                )
+                kept = {"state": best_state, "epoch": epoch, "recipe": recipe.as_dict(), "seed": seed}
+                _save(checkpoint, kept)
             bar.set_postfix(loss=f"{loss:.3f}", validation=f"{entry['validation_hard']:.3f}")
             bar.update()
             if recipe.patience and epoch - best_epoch >= recipe.patience:
@@ -195,43 +195,6 @@ def _train_epoch(
     return float(total) / len(order)
 
 
-class RunningMean:
-    """A copy of a model whose weights and statistics follow it as an exponential running mean.
-
-    The mean of a physical parameter is taken of the free number behind its bound, so it stays in range.
-    """
-
-    def __init__(self, model: nn.Module, decay: float):
-        self.model, self.decay, self.step = copy.deepcopy(model), decay, 0
-
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        self.step += 1
-        share = 1 - min(self.decay, self.step / (self.step + 9))  # short memory at first, or the start would linger
-        ours, theirs = ([*m.parameters(), *m.buffers()] for m in (self.model, model))
-        pairs = list(zip(ours, theirs, strict=True))
-        floating = [(mean, new) for mean, new in pairs if mean.is_floating_point()]
-        torch._foreach_lerp_([mean for mean, _ in floating], [new for _, new in floating], share)
-        for mean, new in pairs:
-            if not mean.is_floating_point():
-                mean.copy_(new)
-
-
-def _one_cycle(steps: int, start: float) -> Callable[[int], float]:
-    """Linear rise over a fifth of the steps, cosine fall to 1 %; nothing before ``start`` (a share of the steps)."""
-
-    def factor(step: int) -> float:
-        share = (step / steps - start) / max(1 - start, 1e-9)
-        if share < 0:
-            return 0.0
-        rise = 0.2
-        if share < rise:
-            return 0.04 + 0.96 * share / rise
-        return 0.01 + 0.99 * (1 + math.cos(math.pi * min(1.0, (share - rise) / (1 - rise)))) / 2
-
-    return factor
-
-
 def _thinned(images: ImageSet, per_class: int | None) -> ImageSet:
     """A fixed draw, even over sources: copies of one source say little more about an epoch than a few of them."""
     if per_class is None:
@@ -264,11 +227,7 @@ def _validate(
 def _save(path: str | Path | None, content: dict) -> None:
     if path is None:
         return
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    torch.save(content, temporary)
-    temporary.replace(path)
+    atomic_write(path, lambda file: torch.save(content, file))
 
 
 def _tensorboard(log_dir: str | Path | None):

@@ -13,6 +13,7 @@ from physlayer.ultrasound.beam import (
 )
 from physlayer.ultrasound.channel_selection import ChannelSelection
 from physlayer.ultrasound.envelope import Envelope, LogCompression, log_compress, power_envelope
+from physlayer.ultrasound.scan_lines import along_depth, pixel_spread, scanned
 from physlayer.ultrasound.transducer_array import TransducerArray
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Envelope",
     "LogCompression",
     "TransducerArray",
+    "along_depth",
     "apodisation_window",
     "array_factor",
     "axial_pulse",
@@ -28,7 +30,9 @@ __all__ = [
     "grating_lobes",
     "lateral_spread",
     "log_compress",
+    "pixel_spread",
     "power_envelope",
     "pulse_deviation",
+    "scanned",
     "signal_to_noise_efficiency",
 ]

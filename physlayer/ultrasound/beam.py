@@ -1,16 +1,21 @@
-"""Beam of an ultrasound array: from the drive of its elements to what a scan line sees of a point."""
+"""Beam of an ultrasound array: from the weights of its elements to the answer of a scan line to a point."""
 
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+from physlayer.core.validation import one_of
 
 __all__ = [
     "RECEIVES", "apodisation_window", "array_factor", "axial_pulse", "element_positions", "grating_lobes",
     "lateral_spread", "pulse_deviation", "signal_to_noise_efficiency",
 ]  # fmt: skip
+
+Number = TypeVar("Number", float, Tensor)  # one in, the same out
 
 RECEIVES = ("dynamic", "fixed", "none")
 HALF_WIDTH = 2 * math.sqrt(2 * math.log(2))  # full width at half maximum of a Gaussian, in standard deviations
@@ -35,9 +40,7 @@ def apodisation_window(name: str, elements: int) -> Tensor:
         >>> apodisation_window("triangle", 4)
         tensor([0.2500, 0.7500, 0.7500, 0.2500])
     """
-    if name not in WINDOWS:
-        raise ValueError(f"Expected window to be one of {', '.join(WINDOWS)}, but got {name!r}.")
-    return WINDOWS[name]((2 * torch.arange(elements) + 1) / elements - 1)
+    return WINDOWS[one_of("window", name, WINDOWS)]((2 * torch.arange(elements) + 1) / elements - 1)
 
 
 def signal_to_noise_efficiency(weights: Tensor) -> Tensor:
@@ -51,7 +54,7 @@ def signal_to_noise_efficiency(weights: Tensor) -> Tensor:
 
 
 def element_positions(elements: int, pitch_mm: float) -> Tensor:
-    """Places of the elements along the array, mm, 0 in its middle, ``(N,)``.
+    """Positions of the elements along the array, mm from its middle, ``(N,)``.
 
     Example:
         >>> element_positions(3, 0.2)
@@ -155,21 +158,20 @@ def lateral_spread(
         >>> lateral_spread(torch.ones(10), depth, offset, **kinds).abs().round(decimals=3)
         tensor([[1., 0.]])
     """
-    if receive not in RECEIVES:
-        raise ValueError(f"Expected receive to be one of {', '.join(RECEIVES)}, but got {receive!r}.")
+    one_of("receive", receive, RECEIVES)
     depth = depth_mm[:, None]
     sine = offset_mm / torch.hypot(offset_mm.expand(len(depth), -1), depth)
-    beam = {"pitch_mm": pitch_mm, "wavelength_mm": wavelength_mm}
     defocus = 0.0 if focus_mm is None else 1 / depth - 1 / focus_mm
-    spread = array_factor(weights, sine, **beam, defocus_per_mm=defocus)
+    spread = array_factor(weights, sine, pitch_mm=pitch_mm, wavelength_mm=wavelength_mm, defocus_per_mm=defocus)
     if receive != "none":
         same = receive == "fixed" or focus_mm is None
-        spread = spread * (spread if same else array_factor(weights, sine, **beam))
+        back = spread if same else array_factor(weights, sine, pitch_mm=pitch_mm, wavelength_mm=wavelength_mm)
+        spread = spread * back
     directivity = torch.sinc(element_width_mm * sine / wavelength_mm)
     return spread * (directivity if receive == "none" else directivity.square())
 
 
-def pulse_deviation(frequency_mhz: float | Tensor, cycles: float, sound_mm_per_us: float) -> float | Tensor:
+def pulse_deviation(frequency_mhz: Number, cycles: float, sound_mm_per_us: float) -> Number:
     r"""Standard deviation of the Gaussian pulse, mm; its −6 dB width is :math:`c\,n/(2 f)` for n cycles of frequency f.
 
     Example:

@@ -1,4 +1,4 @@
-"""Which receive channels of an array are digitised, and with which weights are they summed?"""
+"""The receive channels of an array that are digitised, and the weights of their sum."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from physlayer.core.field import PARTS, field_of, parts_of
-from physlayer.core.validation import Accepts
-from physlayer.sampling.subset_layer import ChoosingLayer
+from physlayer.core.validation import Accepts, one_of
+from physlayer.sampling.subset_layer import SubsetLayer
 
 __all__ = ["ChannelSelection"]
 
-SIGNALS = ("field", "parts")
+INPUTS = ("field", "parts")
 
 
-class ChannelSelection(ChoosingLayer):
+class ChannelSelection(SubsetLayer):
     r"""Weighted sums of k of N complex channels: one aperture, or several.
 
     .. math:: y_a = \sum_i m_{ai} w_{ai}\, x_i, \qquad \sum_{ai} m_{ai} = k, \quad 0 \le w \le 1
@@ -30,7 +30,7 @@ class ChannelSelection(ChoosingLayer):
             with ``keep`` ones is a given one.
         keep: :math:`k` of all :math:`A N` places.
         weights: :math:`w`, one number or of the shape of the logits, unit 1, 0…1; ``nn.Parameter`` learns them.
-        signal: ``"field"``, complex channels, or ``"parts"``: real parts and behind them imaginary parts, as twice the
+        input: ``"field"``, complex channels, or ``"parts"``: real parts and behind them imaginary parts, as twice the
             channels in and out.
         temperature, gumbel, noise_seed: as in :class:`physlayer.SensorPlacement`.
 
@@ -56,7 +56,7 @@ class ChannelSelection(ChoosingLayer):
         *,
         keep: int,
         weights: float | Tensor | nn.Parameter = 1.0,
-        signal: str = "field",
+        input: str = "field",
         temperature: float = 2.0,
         gumbel: bool = True,
         noise_seed: int = 0,
@@ -68,10 +68,8 @@ class ChannelSelection(ChoosingLayer):
             raise ValueError(
                 f"Expected weights to be one number or {tuple(logits.shape)}, but got {tuple(weights.shape)}."
             )
-        if signal not in SIGNALS:
-            raise ValueError(f"Expected signal to be one of {', '.join(SIGNALS)}, but got {signal!r}.")
-        self.signal = signal
-        self.accepts = Accepts(complex=True) if signal == "field" else PARTS
+        self.input = one_of("input", input, INPUTS)
+        self.accepts = Accepts(complex=True) if input == "field" else PARTS
         self.register_choice(logits, keep, temperature=temperature, gumbel=gumbel, noise_seed=noise_seed)
         self.register_physical("weights", weights, unit="1", low=0.0, high=1.0)
 
@@ -84,16 +82,16 @@ class ChannelSelection(ChoosingLayer):
         self.check(x)
         channels = self.logits.shape[-1]
         with torch.autocast(x.device.type, enabled=False):
-            field = x if self.signal == "field" else field_of(x)
+            field = x if self.input == "field" else field_of(x)
             if field.shape[1] != channels:
                 raise ValueError(f"Expected x to have {channels} channels, as the logits, but got {field.shape[1]}.")
             taken = self.masks(field.real) * self.weights
             taken = taken.view(-1, self.apertures, channels).to(field).expand(len(field), -1, -1)
             y = torch.einsum("ban,bnhw->bahw", taken, field)
-            return y if self.signal == "field" else parts_of(y)
+            return y if self.input == "field" else parts_of(y)
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        return self.apertures * (1 if self.signal == "field" else 2), *shape[1:]
+        return self.apertures * (1 if self.input == "field" else 2), *shape[1:]
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
         """Channels that are digitised, and their samples before they are summed."""
@@ -101,4 +99,4 @@ class ChannelSelection(ChoosingLayer):
         return super().cost(shape) | {"channels": self.keep, "channel_samples": digitised}
 
     def settings(self) -> dict:
-        return super().settings() | {"signal": self.signal}
+        return super().settings() | {"input": self.input}

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from physlayer.core.field import PARTS, field_of
 from physlayer.core.layer import PhysicalLayer
-from physlayer.core.validation import Accepts
+from physlayer.core.validation import Accepts, above_zero, one_of
 
 __all__ = ["Envelope", "LogCompression", "log_compress", "power_envelope"]
 
-SIGNALS = ("field", "parts")
+INPUTS = ("field", "parts")
 DARKEST = 1e-4  # below, the slope of a power under 1 is no larger
 LEAK = 0.01  # of the surrogate gradient outside the dynamic range, as of a saturated pixel
 
@@ -45,14 +45,14 @@ class Envelope(PhysicalLayer):
     Args:
         exponent: :math:`p`, 0…2: 1 for the envelope, 2 for the intensity, below 1 for compression; ``nn.Parameter``
             learns it.
-        signal: ``"field"``, complex, or ``"parts"``, real parts and behind them imaginary parts as twice the channels.
+        input: ``"field"``, complex, or ``"parts"``, real parts and behind them imaginary parts as twice the channels.
 
     Shape:
         ``(B, C, H, W)`` complex, or ``(B, 2C, H, W)`` real, to ``(B, C, H, W)`` real.
 
     Raises:
         TypeError: for real images where a field is expected, or the reverse.
-        ValueError: for an odd number of parts, or an unknown signal.
+        ValueError: for an odd number of parts, or an unknown input.
 
     References:
         Szabo 2014, Diagnostic Ultrasound Imaging, chapter 8.
@@ -62,24 +62,22 @@ class Envelope(PhysicalLayer):
         tensor([[[[5.]]]])
     """
 
-    def __init__(self, exponent: float | Tensor | nn.Parameter = 1.0, *, signal: str = "field"):
+    def __init__(self, exponent: float | Tensor | nn.Parameter = 1.0, *, input: str = "field"):
         super().__init__()
-        if signal not in SIGNALS:
-            raise ValueError(f"Expected signal to be one of {', '.join(SIGNALS)}, but got {signal!r}.")
-        self.signal = signal
-        self.accepts = Accepts(complex=True) if signal == "field" else PARTS
+        self.input = one_of("input", input, INPUTS)
+        self.accepts = Accepts(complex=True) if input == "field" else PARTS
         self.register_physical("exponent", exponent, unit="1", low=0.0, high=2.0)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        field = x if self.signal == "field" else field_of(x)
+        field = x if self.input == "field" else field_of(x)
         return power_envelope(field, self.sized("exponent", field.shape))
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        return shape if self.signal == "field" else (shape[0] // 2, *shape[1:])
+        return shape if self.input == "field" else (shape[0] // 2, *shape[1:])
 
     def settings(self) -> dict:
-        return {"signal": self.signal}
+        return {"input": self.input}
 
 
 def log_compress(x: Tensor, dynamic_range_db: Tensor, reference: Tensor) -> Tensor:
@@ -145,8 +143,7 @@ class LogCompression(PhysicalLayer):
         super().__init__()
         self.register_physical("dynamic_range_db", dynamic_range_db, unit="dB", low=1.0, high=200.0)
         self.register_physical("reference", reference, unit="full scale", low=0.0, logarithmic=True)
-        if not bool((self.reference > 0).all()):
-            raise ValueError("Expected reference to be above 0, but got 0: its logarithm has no zero.")
+        above_zero("reference", reference, "it is what decibels are counted from")
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)

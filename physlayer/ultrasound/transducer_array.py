@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from physlayer.core.fft import fast_length
-from physlayer.core.field import PARTS, field_of, intensity, parts_of
+from physlayer.core.field import PARTS, field_of, parts_of
 from physlayer.core.randomness import Noise
-from physlayer.core.validation import Accepts, plain_number
-from physlayer.sampling.subset_layer import ChoosingLayer
-from physlayer.ultrasound.beam import RECEIVES, axial_pulse, lateral_spread, pulse_deviation
+from physlayer.core.validation import Accepts, above_zero, one_number, one_of, plain_number
+from physlayer.sampling.subset_layer import SubsetLayer
+from physlayer.ultrasound.beam import RECEIVES, axial_pulse, pulse_deviation
+from physlayer.ultrasound.scan_lines import along_depth, pixel_spread, scanned
 
 __all__ = ["TransducerArray"]
 
-SCENES, OUTPUTS = ("field", "parts", "polar"), ("field", "parts")
+INPUTS, OUTPUTS = ("field", "parts", "polar"), ("field", "parts")
 PULSE_REACH = 4.0  # standard deviations of the pulse that the kernel holds
-NEAR = 2  # pixels to either side of a scan line over which a narrow beam is averaged
-PHASE_FLOOR = 1e-3  # of the mean power of a pixel: where the beam in its middle is weaker, it is left so
 
 
-class TransducerArray(ChoosingLayer):
+class TransducerArray(SubsetLayer):
     r"""An ultrasound array of N elements: the field of the scatterers becomes the field of the scan lines.
 
     .. math::
@@ -32,9 +30,9 @@ class TransducerArray(ChoosingLayer):
 
     with the two-way beam p of :func:`lateral_spread` and the pulse g of :func:`axial_pulse`. :math:`E^2 = \sum_x
     |p_\mathrm{open}|^2` is the energy of the open array focused at that depth: tissue at the transmit focus keeps its
-    mean intensity under the open array, and none ever gains any; beside the focus it loses, which a display makes up
-    for by a reference for every row (:class:`physlayer.LogCompression`). The weights are bounded and not normalised, so
-    apodisation and idle elements cost signal against the noise :math:`n`, a complex field of rms
+    mean intensity under the open array, and none ever gains any; beside the focus it loses, and a display can make
+    up for that by a reference for every row (:class:`physlayer.LogCompression`). The weights are bounded and not
+    normalised, so apodisation and idle elements cost signal against the noise :math:`n`, a complex field of rms
     :math:`\sigma\sqrt{\sum (m w)^2/N}`. Every scan line has the whole array centred on it, as if the array moved along.
     The field must reach :class:`physlayer.Envelope` before any blur or mean: blurring a B-mode image is other physics.
 
@@ -47,14 +45,14 @@ class TransducerArray(ChoosingLayer):
         depth_mm: of the first row, above 0.
         focus_mm: :math:`z_f` of the transmitted beam; learned by its logarithm.
         frequency_mhz: f; wavelength c/f; learned by its logarithm. The phases of the scene are not changed by it.
-        weights: :math:`w`, one number or ``(N,)``, 0…1, or −1…1 if ``signed``.
         logits: ``(N,)``, which elements work, with ``keep``; ``None`` takes all. keep: k.
+        weights: :math:`w`, one number or ``(N,)``, 0…1, or −1…1 if ``signed``.
         cycles: n of the pulse. receive: ``"dynamic"``, ``"fixed"`` or ``"none"`` (one-way), see :func:`lateral_spread`.
         element_width_mm: of an element, 0 for points. sound_mm_per_us: c, 1.54 in tissue.
         noise_rms: :math:`\sigma`, of the open array, full scale; learned by its logarithm.
         oversample: places in each of the pixels next to a scan line at which the beam is taken; 1 is right for beams of
             two pixels and more.
-        scene: ``"field"``, complex; ``"parts"``, its real parts and behind them its imaginary parts as twice the
+        input: ``"field"``, complex; ``"parts"``, its real parts and behind them its imaginary parts as twice the
             channels; ``"polar"``, magnitudes and behind them phases in waves, 0…1. output: ``"field"`` or ``"parts"``.
         temperature, gumbel, noise_seed: as in :class:`physlayer.SensorPlacement`.
 
@@ -84,17 +82,17 @@ class TransducerArray(ChoosingLayer):
         depth_mm: float,
         focus_mm: float | Tensor | nn.Parameter,
         frequency_mhz: float | Tensor | nn.Parameter = 10.0,
-        weights: float | Tensor | nn.Parameter = 1.0,
-        signed: bool = False,
         logits: Tensor | nn.Parameter | None = None,
         keep: int | None = None,
+        weights: float | Tensor | nn.Parameter = 1.0,
+        signed: bool = False,
         cycles: float = 1.5,
         receive: str = "dynamic",
         element_width_mm: float = 0.0,
         sound_mm_per_us: float = 1.54,
         noise_rms: float | Tensor | nn.Parameter = 0.0,
         oversample: int = 1,
-        scene: str = "field",
+        input: str = "field",
         output: str = "field",
         temperature: float = 2.0,
         gumbel: bool = True,
@@ -102,19 +100,10 @@ class TransducerArray(ChoosingLayer):
     ):
         super().__init__()
         self.elements = plain_number("elements", elements, 1, 10_000, whole=True)
-        named = {"scene": (scene, SCENES), "output": (output, OUTPUTS), "receive": (receive, RECEIVES)}
-        for name, (value, known) in named.items():
-            if value not in known:
-                raise ValueError(f"Expected {name} to be one of {', '.join(known)}, but got {value!r}.")
-        for name, value in (("weights", weights), ("logits", logits)):
-            if isinstance(value, Tensor) and tuple(value.shape) not in (
-                (self.elements,),
-                ((), "logits")[name == "logits"],
-            ):
-                raise ValueError(f"Expected {name} to be ({self.elements},), but got {tuple(value.shape)}.")
-        if (logits is None) != (keep is None):
-            raise ValueError("Expected logits and keep together, but got only one of them.")
-        self.scene, self.output, self.receive, self.signed = scene, output, receive, bool(signed)
+        if isinstance(weights, Tensor) and tuple(weights.shape) not in ((), (self.elements,)):
+            raise ValueError(f"Expected weights to be ({self.elements},), but got {tuple(weights.shape)}.")
+        self.input, self.output = one_of("input", input, INPUTS), one_of("output", output, OUTPUTS)
+        self.receive, self.signed = one_of("receive", receive, RECEIVES), bool(signed)
         sizes = pixel_mm if isinstance(pixel_mm, tuple | list) else (pixel_mm, pixel_mm)
         if len(sizes) != 2:
             raise ValueError(f"Expected pixel_mm to be one number or (rows, columns), but got {pixel_mm}.")
@@ -125,66 +114,51 @@ class TransducerArray(ChoosingLayer):
         self.cycles = plain_number("cycles", cycles, 0, 1000)
         self.element_width_mm = plain_number("element_width_mm", element_width_mm, 0, 100)
         self.sound_mm_per_us = plain_number("sound_mm_per_us", sound_mm_per_us, 0.1, 10)
-        self.accepts = {"field": Accepts(complex=True), "parts": PARTS, "polar": Accepts(low=0.0)}[scene]
-        for name, value, unit in (("focus_mm", focus_mm, "mm"), ("frequency_mhz", frequency_mhz, "MHz")):
-            if isinstance(value, Tensor) and value.numel() != 1:
-                raise ValueError(f"Expected {name} to be one number, but got shape {tuple(value.shape)}.")
-            self.register_physical(name, value, unit=unit, low=0.0, logarithmic=True)
-            if not bool(getattr(self, name) > 0):
-                raise ValueError(f"Expected {name} to be above 0, but got {float(getattr(self, name)):g}.")
+        self.accepts = {"field": Accepts(complex=True), "parts": PARTS, "polar": Accepts(low=0.0)}[input]
+        positive = functools.partial(self.register_physical, low=0.0, logarithmic=True)
+        for name, value in (("focus_mm", focus_mm), ("frequency_mhz", frequency_mhz), ("noise_rms", noise_rms)):
+            one_number(name, value)
+        positive("focus_mm", focus_mm, unit="mm")
+        above_zero("focus_mm", focus_mm, "a beam has its focus before the array")
+        positive("frequency_mhz", frequency_mhz, unit="MHz")
+        above_zero("frequency_mhz", frequency_mhz, "there is no wave without it")
         self.register_physical("weights", weights, unit="1", low=-1.0 if signed else 0.0, high=1.0)
-        if isinstance(noise_rms, Tensor) and noise_rms.numel() != 1:
-            raise ValueError(f"Expected noise_rms to be one number, but got shape {tuple(noise_rms.shape)}.")
-        self.register_physical("noise_rms", noise_rms, unit="full scale", low=0.0, logarithmic=True)
-        self.noisy = "noise_rms" in self.learned() or bool(self.noise_rms > 0)
-        self.keep, self.noise = self.elements, Noise(noise_seed)
+        positive("noise_rms", noise_rms, unit="full scale")
+        self.noisy, self.noise = "noise_rms" in self.learned() or bool(self.noise_rms > 0), Noise(noise_seed)
         deviation = pulse_deviation(float(self.frequency_mhz.detach()), self.cycles, self.sound_mm_per_us)
         room = 2 if "frequency_mhz" in self.learned() else 1  # a learned frequency may fall
         self.pulse_rows = max(1, math.ceil(room * PULSE_REACH * deviation / self.pixel_mm[0]))
-        if logits is not None:
-            self.register_choice(logits, keep, temperature=temperature, gumbel=gumbel, noise_seed=noise_seed)
+        self.register_choice(
+            logits, keep, places=self.elements, temperature=temperature, gumbel=gumbel, noise_seed=noise_seed
+        )
 
     def drive(self, x: Tensor) -> Tensor:
         """What every element is driven with, w m, for every image of a batch: ``(B, N)`` or ``(1, N)``."""
         weights = self.weights.reshape(1, -1).expand(1, self.elements)
-        return weights * self.masks(x.real).to(weights) if "mask" in self.quantities else weights
+        return weights * self.masks(x.real).to(weights) if self.chooses else weights
 
     def point_spread(self, drive: Tensor, shape: tuple[int, int]) -> Tensor:
         """p / E for scenes of ``shape`` (H, W): ``(B, H, 2 W - 1)``, offsets point minus line from −(W − 1) pixels."""
-        spread = self._beam(drive, shape, self.focus_mm.to(drive))
-        opened = self._beam(torch.ones_like(drive[0]), shape, None)
-        return spread / opened.abs().square().sum(-1, keepdim=True).sqrt()
+        focused = self._spread(drive, shape, self.focus_mm.to(drive))
+        opened = self._spread(torch.ones_like(drive[0]), shape, None)
+        return focused / opened.abs().square().sum(-1, keepdim=True).sqrt()
 
-    def _beam(self, drive: Tensor, shape: tuple[int, int], focus_mm: Tensor | None) -> Tensor:
-        """p at every pixel; next to the line its rms over the pixel, with the phase of the middle."""
-        rows, columns = shape
-        depth = self.depth_mm + self.pixel_mm[0] * torch.arange(rows, device=drive.device, dtype=drive.dtype)
-        offset = torch.arange(1 - columns, columns, device=drive.device, dtype=drive.dtype)
-        array = {"pitch_mm": self.pitch_mm, "wavelength_mm": self.sound_mm_per_us / self.frequency_mhz.to(drive)}
-        array |= {"receive": self.receive, "element_width_mm": self.element_width_mm, "focus_mm": focus_mm}
-        spread = lateral_spread(drive, depth, self.pixel_mm[1] * offset, **array)
-        if self.oversample == 1:
-            return spread
-        first = max(0, columns - 1 - NEAR)
-        inside = torch.arange(self.oversample, device=drive.device, dtype=drive.dtype)
-        inside = (inside - (self.oversample - 1) / 2) / self.oversample
-        near = slice(first, len(offset) - first)
-        places = (offset[near, None] + inside).flatten()
-        fine = intensity(lateral_spread(drive, depth, self.pixel_mm[1] * places, **array))
-        power = fine.unflatten(-1, (-1, self.oversample)).mean(-1)
-        middle = spread[..., near]
-        tiny = torch.finfo(power.dtype).tiny
-        rms = middle * ((power + tiny) / (intensity(middle) + PHASE_FLOOR * power + tiny)).sqrt()
-        return torch.cat([spread[..., :first], rms, spread[..., len(offset) - first :]], -1)
+    def _spread(self, drive: Tensor, shape: tuple[int, int], focus_mm: Tensor | None) -> Tensor:
+        depth = self.depth_mm + self.pixel_mm[0] * torch.arange(shape[0], device=drive.device, dtype=drive.dtype)
+        wavelength = self.sound_mm_per_us / self.frequency_mhz.to(drive)
+        return pixel_spread(
+            drive, depth, shape[1], self.pixel_mm[1], oversample=self.oversample, pitch_mm=self.pitch_mm,
+            wavelength_mm=wavelength, focus_mm=focus_mm, receive=self.receive, element_width_mm=self.element_width_mm,
+        )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
         with torch.autocast(x.device.type, enabled=False):
-            field = x if self.scene == "field" else field_of(x, self.scene)
+            field = x if self.input == "field" else field_of(x, self.input)
             drive = self.drive(x).to(field.real.dtype)
-            field = _scanned(field, self.point_spread(drive, tuple(field.shape[2:])))
+            field = scanned(field, self.point_spread(drive, tuple(field.shape[2:])))
             pulse = self.frequency_mhz.to(drive), self.cycles, self.pixel_mm[0], self.pulse_rows, self.sound_mm_per_us
-            field = _along_rows(field, axial_pulse(*pulse))
+            field = along_depth(field, axial_pulse(*pulse))
             if self.noisy:
                 rms = self.noise_rms.to(drive) * drive.square().mean(-1).sqrt().reshape(-1, 1, 1, 1)
                 parts = [self.noise.normal(field.real, training=self.training, stream=s) for s in ("real", "imaginary")]
@@ -192,7 +166,7 @@ class TransducerArray(ChoosingLayer):
             return field if self.output == "field" else parts_of(field)
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-        fields = shape[0] if self.scene == "field" else shape[0] // 2
+        fields = shape[0] if self.input == "field" else shape[0] // 2
         return (fields if self.output == "field" else 2 * fields), *shape[1:]
 
     def cost(self, shape: tuple[int, int, int]) -> dict[str, float]:
@@ -200,23 +174,6 @@ class TransducerArray(ChoosingLayer):
         return super().cost(shape) | {"elements": self.keep}
 
     def settings(self) -> dict:
-        choice = super().settings() if "mask" in self.quantities else {}
         names = ("elements", "pitch_mm", "depth_mm", "cycles", "receive", "element_width_mm", "sound_mm_per_us")
-        own = {name: getattr(self, name) for name in (*names, "oversample", "signed", "scene", "output")}
-        return choice | own | {"pixel_mm": list(self.pixel_mm)}
-
-
-def _scanned(field: Tensor, spread: Tensor) -> Tensor:
-    """Every row with its own spread, dark outside: (B, C, H, W) and (B or 1, H, 2 W - 1) to (B, C, H, W)."""
-    columns = field.shape[-1]
-    length = fast_length(2 * columns - 1)
-    # offsets are point minus line, those of a convolution are line minus point
-    spectrum = torch.fft.fft(spread.flip(-1), n=length)[:, None] * torch.fft.fft(field, n=length)
-    return torch.fft.ifft(spectrum)[..., columns - 1 : 2 * columns - 1]
-
-
-def _along_rows(field: Tensor, pulse: Tensor) -> Tensor:
-    parts = torch.view_as_real(field).movedim(-1, 0)  # a convolution of complex images is slow on processors
-    flat = parts.reshape(-1, 1, *field.shape[2:])
-    seen = F.conv2d(flat, pulse.to(flat.dtype)[None, None, :, None], padding=(len(pulse) // 2, 0))
-    return torch.complex(*seen.reshape(parts.shape))
+        own = {name: getattr(self, name) for name in (*names, "oversample", "signed", "input", "output")}
+        return super().settings() | own | {"pixel_mm": list(self.pixel_mm)}

@@ -6,32 +6,21 @@ both sides, so the loader knows the source of every file, or refuses.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import hashlib
-import os
-import tempfile
-import warnings
-import zipfile
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from physlayer.tasks.blood_cells.content_groups import group_by_content
-from torch import Tensor
+from physlayer.tasks.blood_cells.decoding import cached_images
+from physlayer.tasks.blood_cells.file_sources import given_sources, shipped_sources
 
-from physlayer.color.srgb import linear_to_srgb, srgb_to_linear
 from physlayer.data.image_set import ImageSet
 
 SPLITS = ("TRAIN", "TEST")
 SUFFIXES = (".jpeg", ".jpg", ".png")
 ROOTS = (".", "images", "dataset2-master/images", "dataset2-master/dataset2-master/images")
-SHIPPED_TABLE = Path(__file__).with_name("groups.csv.gz")
-CACHE_FORMAT = 1
 
 
 def load_folder(
@@ -79,13 +68,16 @@ def load_folder(
     files, class_names = list_images(root)
     names = [file.relative_to(root).as_posix() for file in files]
     if groups is None:
-        sources = _shipped_groups(files, names)
+        sources = shipped_sources(files, names)
     elif groups == "content":
         sources = None
     else:
-        sources = _given_groups(Path(groups), names)
+        sources = given_sources(Path(groups), names)
 
-    images, unreadable = _cached_images(files, names, height, width, cache, skip_unreadable, jobs, progress)
+    images, unreadable = cached_images(
+        files, names, height=height, width=width, cache=cache, skip_unreadable=skip_unreadable, jobs=jobs,
+        progress=progress,
+    )  # fmt: skip
     kept = np.array([name not in unreadable for name in names])
     names = [name for name, keep in zip(names, kept, strict=True) if keep]
     sources = group_by_content(images) if sources is None else sources[kept]
@@ -150,53 +142,6 @@ def list_images(root: Path) -> tuple[list[Path], tuple[str, ...]]:
     return files, class_names
 
 
-def _shipped_groups(files: list[Path], names: list[str]) -> np.ndarray:
-    with gzip.open(SHIPPED_TABLE, "rt", encoding="utf-8", newline="") as table:
-        known = {
-            (f"{row['split']}/{row['class']}/{row['file']}", int(row["bytes"])): row["group"]
-            for row in csv.DictReader(table)
-        }
-    found = [known.get((name, file.stat().st_size), "") for file, name in zip(files, names, strict=True)]
-    return _require_sources(found, names, "the table of Kaggle's own files")
-
-
-def _given_groups(table: Path, names: list[str]) -> np.ndarray:
-    if not table.is_file():
-        raise FileNotFoundError(f"Expected groups to be a CSV file or 'content', but got {table}, a missing file.")
-    known: dict[str, str] = {}
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if not {"file", "group"} <= set(reader.fieldnames or ()):
-            raise ValueError(f"Expected {table.name} to have the columns file,group, but got {reader.fieldnames}.")
-        for row in reader:
-            parts = [row.get("split"), row.get("class"), (row["file"] or "").strip().replace("\\", "/")]
-            key = "/".join(part for part in parts if part).rpartition("images/")[2].removeprefix("./")
-            group = (row["group"] or "").strip()
-            if known.setdefault(key, group) != group:
-                raise ValueError(
-                    f"Expected one group for {key} in {table.name}, but got {known[key]} and {group}; "
-                    "write its path below images."
-                )
-    unique = Counter(name.rpartition("/")[2] for name in names)
-    found = []
-    for name in names:
-        base = name.rpartition("/")[2]
-        found.append(known.get(name) or (known.get(base, "") if unique[base] == 1 else ""))
-    return _require_sources(found, names, table.name)
-
-
-def _require_sources(found: list[str], names: list[str], table: str) -> np.ndarray:
-    unknown = [name for name, group in zip(names, found, strict=True) if not group]
-    if unknown:
-        raise ValueError(
-            f"Expected a source for every image, but got {len(unknown)} of {len(names)} files "
-            f"(first: {unknown[0]}) that are not in {table}; name the sources with --groups FILE, a CSV with columns "
-            "file,group (a group of its own for every independent photograph), or --groups content to guess by colour: "
-            "a random split would put copies of one original on both sides."
-        )
-    return np.array(found, dtype=str)
-
-
 def _require_classes(present: Iterable[tuple[str, ...]], class_names: tuple[str, ...], what: str) -> None:
     counts = Counter(present)
     for name in class_names:
@@ -208,85 +153,15 @@ def _require_classes(present: Iterable[tuple[str, ...]], class_names: tuple[str,
                 )
 
 
-def _cached_images(files, names, height, width, cache, skip_unreadable, jobs, progress) -> tuple[Tensor, set[str]]:
-    """Decoded images ``(N, 3, H, W)`` uint8 of the readable files, and the names of the others."""
-    digest = hashlib.sha256(f"{CACHE_FORMAT} {height} {width}".encode())
-    for file, name in zip(files, names, strict=True):
-        status = file.stat()
-        digest.update(f"\n{name} {status.st_size} {status.st_mtime_ns}".encode())
-    home = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "physlayer"
-    path = home / f"blood_cells_{height}x{width}_{digest.hexdigest()[:16]}.npz"
-    if path.exists():
-        try:
-            with path.open("rb") as file, np.load(file) as stored:
-                images = stored["images"]
-            if images.shape == (len(files), 3, height, width) and images.dtype == np.uint8:
-                return torch.from_numpy(images), set()
-            reason = f"shape {images.shape}"
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            reason = str(error)
-        warnings.warn(f"The cache {path} is corrupt ({reason}) and is made again.", stacklevel=3)
-    images, unreadable = _decode_all(files, names, height, width, skip_unreadable, jobs, progress)
-    if not unreadable:
-        try:
-            _write_atomically(path, images)
-        except OSError as error:
-            warnings.warn(f"The cache {path} was not written ({error}).", stacklevel=3)
-    return torch.from_numpy(images), unreadable
-
-
-def _write_atomically(path: Path, images: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, images=images)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _decode_all(files, names, height, width, skip_unreadable, jobs, progress) -> tuple[np.ndarray, set[str]]:
-    from tqdm import tqdm
-
-    images = np.empty((len(files), 3, height, width), np.uint8)
-    good = np.ones(len(files), bool)
-    with ThreadPoolExecutor(jobs) as workers:
-        decoded = workers.map(partial(_decode, height=height, width=width), files)
-        decoded = tqdm(decoded, "decoding", len(files), disable=not progress, unit="image")
-        for number, image in enumerate(decoded):
-            if isinstance(image, np.ndarray):
-                images[number] = image
-                continue
-            good[number] = False
-            if not skip_unreadable:
-                workers.shutdown(wait=False, cancel_futures=True)
-                raise ValueError(
-                    f"Expected every image to be readable, but got {names[number]}: {image}; "
-                    "restore it, or leave it out with skip_unreadable."
-                )
-            warnings.warn(f"{names[number]} is unreadable ({image}) and is left out.", stacklevel=4)
-    return images[good], {name for name, keep in zip(names, good, strict=True) if not keep}
-
-
-def _decode(file: Path, height: int, width: int) -> np.ndarray | str:
-    """The image as uint8 ``(3, height, width)``, or why it cannot be read."""
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            codes = np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        return str(error).replace(str(file), file.name) or type(error).__name__
-    table = srgb_to_linear(torch.arange(256) / 255).numpy()
-    planes = [Image.fromarray(table.take(codes[..., channel])) for channel in range(3)]
-    planes = [np.asarray(plane.resize((width, height), Image.Resampling.BOX)) for plane in planes]
-    light = torch.from_numpy(np.stack(planes)).clamp(0, 1)
-    return (linear_to_srgb(light) * 255).round().to(torch.uint8).numpy()
-
-
-def _notes(pool, test, straddling, leaked, dropped, groups, unreadable) -> tuple[str, ...]:
+def _notes(
+    pool: ImageSet,
+    test: ImageSet,
+    straddling: tuple[str, ...],
+    leaked: int,
+    dropped: bool,
+    groups: str | Path | None,
+    unreadable: list[str],
+) -> tuple[str, ...]:
     notes = [
         f"{len(pool)} training images come from {len(set(pool.groups))} sources, "
         f"{len(test)} test images from {len(set(test.groups))}; count sources, not images.",

@@ -1,4 +1,4 @@
-"""Make ``groups.csv.gz``, the table of sources that :mod:`physlayer.tasks.blood_cells.kaggle` ships.
+"""Make ``groups.csv.gz``, the table of sources that :mod:`physlayer.tasks.blood_cells.file_sources` reads.
 
     python -m physlayer.tasks.blood_cells.make_groups_table groups.csv dataset2-master/images
 

@@ -102,7 +102,7 @@ def ocular_array(
         element_width_mm=0.9 * pitch_mm,
         noise_rms=noise_rms,
         oversample=round(pixel / FINEST_MM) | 1,
-        scene="polar",
+        input="polar",
         gumbel=gumbel,
     )
 

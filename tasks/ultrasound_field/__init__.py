@@ -1,7 +1,7 @@
 """The eyes of the ultrasound task before the transducer: scatterers, for cameras that begin with the array.
 
 Scenes have two channels, the magnitude of the field and its phase in waves, as
-:class:`physlayer.TransducerArray` takes them with ``scene="polar"``. Real sets hold finished images: there are none.
+:class:`physlayer.TransducerArray` takes them with ``input="polar"``. Real sets hold finished images: there are none.
 """
 
 from __future__ import annotations

@@ -1,12 +1,8 @@
 """Robustness grid: class-project card 23, train level × test level, with units and intervals."""
 
-import csv
-import json
-
 import numpy as np
 import pytest
 import torch
-from physlayer.sweeps import robustness as script
 from torch import nn
 
 from physlayer import (
@@ -22,8 +18,9 @@ from physlayer import (
     parameter_groups,
 )
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
+from physlayer.experiment.build import carry_learned
 from physlayer.experiment.robustness import grid as robustness_module
-from physlayer.experiment.robustness.grid import deployed, robustness_grid
+from physlayer.experiment.robustness.grid import robustness_grid
 from physlayer.experiment.robustness.levels import Level, crossed, make_levels
 from physlayer.problems.segmentation import Segmentation
 from physlayer.training.loop import fit, seeded
@@ -102,7 +99,7 @@ def test_card_23_what_is_learned_passes_the_audit():
     # ---
     assert set(audit_gradients(model).values()) == {"ok"} and audit.sentence(model) == ""
     # a network that may choose asks for more light and less noise of every kind
-    assert float(light.photons.detach()) > 60 and float(noise.standard_deviation.detach()) < 0.08
+    assert float(light.exposure_photons.detach()) > 60 and float(noise.noise_rms.detach()) < 0.08
     assert float(speckle.contrast.detach()) < 0.25 and float(spoilt.probability.detach()) < 0.08
 
 
@@ -110,8 +107,8 @@ def test_levels_carry_their_unit():
     assert [level.label for level in NOISE] == ["0.1 full scale", "0.6 full scale"]
     assert make_levels("probability", (0.05,), "1", SaltPepper)[0].label == "probability 0.05"
     layer = make_levels("exposure", (30,), "photons", PhotonNoise)[0].camera()[0]
-    quantity = layer.export()["quantities"]["photons"]
-    assert (quantity["value"], quantity["unit"]) == (30.0, "photons")
+    quantity = layer.export()["quantities"]["exposure_photons"]
+    assert (quantity["value"], quantity["unit"]) == (30.0, "photons per pixel")
 
 
 def test_crossed_levels_are_all_combinations_and_light_meets_the_first_axis_first():
@@ -192,8 +189,8 @@ def test_a_learned_denoiser_goes_with_its_network_and_the_noise_with_the_level()
     trained = levels[0].camera()
     for tensor in trained[0].state_dict().values():
         tensor.add_(1)
-    camera = deployed(trained, levels[1])
-    assert float(camera[0].standard_deviation) == 0.5
+    camera = carry_learned(trained, levels[1].camera(), levels[1].label)
+    assert float(camera[0].noise_rms) == 0.5
     for name, tensor in camera[1].state_dict().items():
         assert torch.equal(tensor, trained[0].state_dict()[name])
 
@@ -201,8 +198,8 @@ def test_a_learned_denoiser_goes_with_its_network_and_the_noise_with_the_level()
 def test_a_learned_physical_quantity_is_kept_and_a_fixed_one_follows_the_level():
     trained = [PhotonNoise(100.0), BitDepth(4, gain=nn.Parameter(torch.tensor(1.7)))]
     level = Level(camera=lambda: [PhotonNoise(5.0), BitDepth(2, gain=nn.Parameter(torch.tensor(1.0)))])
-    light, converter = deployed(trained, level)
-    assert float(light.photons) == 5 and converter.bits == 2
+    light, converter = carry_learned(trained, level.camera(), level.label)
+    assert float(light.exposure_photons) == 5 and converter.bits == 2
     assert float(converter.gain.detach()) == pytest.approx(1.7)
 
 
@@ -217,37 +214,6 @@ def test_every_pixel_size_feeds_the_same_network():
     levels = make_levels("pixel", (1, 2, 4, 8), "px", PixelBinning)
     mean = robustness_grid(stripe_data(), small, levels, RECIPE, seeds=(0,)).mean()
     assert mean[:3, :3].min() > 0.9 and mean[:, 3].max() < 0.7
-
-
-def test_finished_trainings_are_not_repeated(tmp_path, monkeypatch):
-    data, levels = stripe_data(), [Level(), NOISE[0]]
-    first = robustness_grid(data, small, levels, RECIPE, seeds=(0, 1), folder=tmp_path)
-    records = sorted((tmp_path / "records").glob("*.json"))
-    assert len(records) == 4
-    record = json.loads(records[0].read_text())
-    assert record["train"] == "0.1 full scale" and set(record["metrics"]["test"]["accuracy"]) == {
-        "clean", "0.1 full scale",
-    }  # fmt: skip
-
-    trained = []
-
-    def counted(*args, **kwargs):
-        trained.append(kwargs["seed"])
-        return fit(*args, **kwargs)
-
-    monkeypatch.setattr(robustness_module, "fit", counted)
-    again = robustness_grid(data, small, levels, RECIPE, seeds=(0, 1), folder=tmp_path)
-    assert not trained and np.array_equal(first.scores, again.scores)
-    records[0].unlink()
-    assert np.array_equal(
-        robustness_grid(data, small, levels, RECIPE, seeds=(0, 1), folder=tmp_path).scores, first.scores
-    )
-    assert len(trained) == 1
-    # another level, recipe or noise behind the same name is another training
-    other = [Level(), Level(NOISE[0].settings, lambda: [GaussianNoise(0.2)])]
-    robustness_grid(data, small, other, RECIPE, seeds=(0,), folder=tmp_path)
-    robustness_grid(data, small, levels, Recipe(epochs=1), seeds=(0,), folder=tmp_path)
-    assert len(trained) == 5
 
 
 def test_rows_have_units_seeds_and_one_interval_each():
@@ -309,31 +275,3 @@ def test_a_network_trained_in_the_dark_sees_in_the_dark():
     assert dark_dark > clean_dark + 0.1  # measured: 0.52 against 0.26, ± 0.03
     assert dark_clean - dark_dark < clean_clean - clean_dark - 0.1  # and it loses less of what it can do
     assert grid.difference("3 photons", "clean", "3 photons").low > 0
-
-
-@pytest.mark.slow
-def test_script_writes_table_and_figures_and_continues(tmp_path, capsys, monkeypatch):
-    command = ["--fast", "--seeds", "1", "--epochs", "1", "--jobs", "1", "--noise", "photon", "--levels", "5,50"]
-    command += ["--out", str(tmp_path)]
-    assert script.main(command) == 0
-    assert "50 photons" in capsys.readouterr().out
-    with open(tmp_path / "robustness.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 9 * 2 and {row["test"] for row in rows} == {"clean", "50 photons", "5 photons"}
-    assert (tmp_path / "figure.png").stat().st_size > 5000 and (tmp_path / "curves.png").stat().st_size > 5000
-    monkeypatch.setattr(robustness_module, "fit", None)
-    assert script.main(command) == 0
-
-
-@pytest.mark.parametrize("noise", script.KINDS)
-def test_script_knows_levels_from_mild_to_severe(noise):
-    levels, x = script.levels_of(noise, None), stripes(64, 0).images
-    assert levels[0].label == "clean" and len(levels) == 4
-    spread = nn.Upsample(size=(8, 8))
-    errors = [float((spread(nn.Sequential(*level.camera()).eval()(x)) - x).square().mean()) for level in levels]
-    assert errors == sorted(errors) and errors[0] == 0 < errors[1]
-
-
-def test_script_says_what_is_wrong_with_an_option(capsys):
-    assert script.main(["--noise", "speckle", "--levels", "0.5,2"]) == 2
-    assert "error: Expected --levels to lie in 0..1, but got 2" in capsys.readouterr().err

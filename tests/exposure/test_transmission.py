@@ -45,7 +45,7 @@ def test_audit_of_card_13_flags_a_mask_that_stood_still():
     mask = TransmissionMask(nn.Parameter(torch.full((4, 4), 0.99)))
     audit = MovementAudit(mask)
     with torch.no_grad():
-        mask.transmission = torch.full((4, 4), 0.9901)
+        mask.unlimited_transmission = torch.full((4, 4), 0.9901)
     assert "transmission did not move" in audit.sentence(mask)
 
 
@@ -64,6 +64,16 @@ def test_mean_transmission_never_exceeds_its_budget(budget):
         assert float(light.detach()) <= budget + 1e-6
     assert camera_cost(nn.Sequential(mask), (3, 8, 8))["transmission"] <= budget + 1e-6
     assert torch.allclose(mask.physical()["transmission"], mask(torch.ones(1, 3, 8, 8))[0].detach())
+
+
+def test_transmission_of_a_coarse_mask_is_what_passes_within_its_budget():
+    """The mean is that at the size of the images: from 3 to 4 pixels the middle of the grid counts less."""
+    grid = torch.full((3, 3), 0.1).index_put((torch.tensor(1), torch.tensor(1)), torch.tensor(0.9))
+    mask = TransmissionMask(nn.Parameter(grid.clone()), size=(4, 4), photon_budget=0.1)
+    passed = mask(torch.ones(1, 1, 4, 4)).detach()
+    assert float(passed.mean()) == pytest.approx(0.1) and mask.transmission.shape == (3, 3)
+    assert torch.allclose(passed[0, 0, 0, 0], mask.transmission.detach()[0, 0])
+    assert torch.allclose(mask.unlimited_transmission.detach(), grid)
 
 
 def test_transmissions_of_a_chain_multiply():

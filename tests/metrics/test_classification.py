@@ -7,7 +7,7 @@ import pytest
 import sklearn.metrics as reference
 from scipy.stats import mannwhitneyu
 
-from physlayer.metrics import classification as metrics
+from physlayer import metrics
 
 NAMES = ("eosinophil", "lymphocyte", "monocyte", "neutrophil")
 
@@ -190,9 +190,9 @@ def test_softmax_survives_large_logits():
 def test_source_with_many_copies_counts_once():
     targets, groups = np.zeros(101, dtype=int), np.array(["hard"] * 100 + ["easy"])
     probabilities = np.where(groups[:, None] == "hard", [[0.2, 0.8]], [[0.8, 0.2]])
-    assert metrics.group_macro_accuracy(targets, probabilities, groups) == 0.5
+    assert metrics.group_accuracy(targets, probabilities, groups) == 0.5
     single = np.arange(101)
-    assert metrics.group_macro_accuracy(targets, probabilities, single) == pytest.approx(1 / 101)
+    assert metrics.group_accuracy(targets, probabilities, single) == pytest.approx(1 / 101)
 
 
 GOOD = np.array([[0.7, 0.3], [0.4, 0.6]])
@@ -214,9 +214,9 @@ GOOD = np.array([[0.7, 0.3], [0.4, 0.6]])
         ([0, -1], GOOD, "lie in 0…1"),
     ],
 )
-@pytest.mark.parametrize("function", ["classification_metrics", "reliability_points", "group_macro_accuracy"])
+@pytest.mark.parametrize("function", ["classification_metrics", "reliability_points", "group_accuracy"])
 def test_bad_predictions_are_refused(function, targets, probabilities, message):
-    extra = {"classification_metrics": {"class_names": "ab"}, "group_macro_accuracy": {"groups": [0, 1]}}
+    extra = {"classification_metrics": {"class_names": "ab"}, "group_accuracy": {"groups": [0, 1]}}
     with pytest.raises(ValueError, match=message):
         getattr(metrics, function)(targets, probabilities, **extra.get(function, {}))
 
@@ -226,7 +226,7 @@ def test_bad_predictions_are_refused(function, targets, probabilities, message):
     [
         (lambda: metrics.classification_metrics([0, 1], GOOD, class_names=["a"]), "2 unique names"),
         (lambda: metrics.classification_metrics([0, 1], GOOD, class_names=["a", "a"]), "2 unique names"),
-        (lambda: metrics.group_macro_accuracy([0, 1], GOOD, ["s"]), "groups to have shape"),
+        (lambda: metrics.group_accuracy([0, 1], GOOD, ["s"]), "groups to have shape"),
         (lambda: metrics.reliability_points([0, 1], GOOD, bins=0), "bins to be"),
         (lambda: metrics.reliability_points([0, 1], GOOD, bins=2.5), "bins to be"),
         (lambda: metrics.calibration_null(GOOD, resamples=0), "resamples to be"),

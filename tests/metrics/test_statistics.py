@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from physlayer.metrics import statistics
-from physlayer.metrics.statistics import cluster_bootstrap, paired_difference
+from physlayer import metrics
+from physlayer.metrics import cluster_bootstrap, paired_difference
 
 
 @pytest.mark.parametrize(
@@ -22,16 +22,16 @@ from physlayer.metrics.statistics import cluster_bootstrap, paired_difference
     ],
 )
 def test_wilson_interval_has_the_published_values(successes, n, expected):
-    assert statistics.wilson_interval(successes, n) == pytest.approx(expected, abs=6e-4)
+    assert metrics.wilson_interval(successes, n) == pytest.approx(expected, abs=6e-4)
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
 def test_wilson_interval_agrees_with_scipy_and_mirrors(level):
     for successes in range(8):
-        low, high = statistics.wilson_interval(successes, 7, level)
+        low, high = metrics.wilson_interval(successes, 7, level)
         expected = scipy.stats.binomtest(successes, 7).proportion_ci(level, method="wilson")
         assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-        assert statistics.wilson_interval(7 - successes, 7, level) == pytest.approx((1 - high, 1 - low))
+        assert metrics.wilson_interval(7 - successes, 7, level) == pytest.approx((1 - high, 1 - low))
         assert 0 <= low < high <= 1
 
 
@@ -77,7 +77,7 @@ def test_cluster_bootstrap_matches_a_slow_loop_over_images(statistic):
         "class_mean": classes is not None and np.mean([scores[:, classes == c].mean() for c in (0, 1)]),
     }
     assert fast.estimate == pytest.approx(images[statistic])
-    assert fast.n_clusters == len(np.unique(groups))
+    assert fast.n_groups == len(np.unique(groups))
 
 
 def test_independent_images_and_one_seed_reduce_to_the_ordinary_bootstrap():
@@ -225,28 +225,28 @@ def test_single_seed_gives_an_interval_but_no_evidence_over_seeds():
 
 @pytest.mark.parametrize(("seeds", "expected"), [(3, 0.25), (5, 0.0625), (6, 0.03125), (8, 0.0078125)])
 def test_smallest_sign_flip_p_is_set_by_the_number_of_seeds(seeds, expected):
-    assert statistics.sign_flip_p(np.linspace(0.1, 0.3, seeds)) == expected
+    assert metrics.sign_flip_p(np.linspace(0.1, 0.3, seeds)) == expected
 
 
 def test_sign_flip_p_agrees_with_enumeration_and_with_scipy():
     differences = np.random.default_rng(13).normal(0.4, 1, 9)
     flips = np.array(list(product((-1, 1), repeat=9)))
     sums = np.abs(flips @ differences)
-    p = statistics.sign_flip_p(differences)
+    p = metrics.sign_flip_p(differences)
     assert p == np.mean(sums >= abs(differences.sum()) - 1e-12)
-    assert p == statistics.sign_flip_p(-3 * differences)
+    assert p == metrics.sign_flip_p(-3 * differences)
     test = scipy.stats.permutation_test(
         (differences, np.zeros(9)), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=10**4
     )
     assert p == pytest.approx(test.pvalue)
-    assert statistics.sign_flip_p([0.1] * 10) == 2 / 2**10  # sums that differ in the last bit
+    assert metrics.sign_flip_p([0.1] * 10) == 2 / 2**10  # sums that differ in the last bit
 
 
 def test_holm_adjusts_stepwise_and_never_reorders():
-    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert statistics.holm([0.6, 0.9]).tolist() == [1.0, 1.0]
+    assert metrics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert metrics.holm([0.6, 0.9]).tolist() == [1.0, 1.0]
     p_values = np.random.default_rng(14).random(20) ** 3
-    adjusted = statistics.holm(p_values)
+    adjusted = metrics.holm(p_values)
     assert (np.argsort(adjusted[np.argsort(p_values)], kind="stable") == np.arange(20)).all()
     assert adjusted.min() == pytest.approx(min(1, 20 * p_values.min()))
     assert (adjusted <= np.minimum(1, 20 * p_values) + 1e-15).all()
@@ -254,33 +254,33 @@ def test_holm_adjusts_stepwise_and_never_reorders():
 
 def test_mcnemar_counts_discordant_images_only():
     a, b = np.ones(10), np.zeros(10)
-    assert statistics.mcnemar_exact(a, b) == pytest.approx(2 / 2**10)
+    assert metrics.mcnemar_exact(a, b) == pytest.approx(2 / 2**10)
     both = np.concatenate([np.ones(500), np.zeros(500)])
-    padded = statistics.mcnemar_exact(np.concatenate([a, both]), np.concatenate([b, both]))
+    padded = metrics.mcnemar_exact(np.concatenate([a, both]), np.concatenate([b, both]))
     assert padded == pytest.approx(2 / 2**10)
-    assert statistics.mcnemar_exact(b, a) == pytest.approx(2 / 2**10)
-    assert statistics.mcnemar_exact(both, both) == 1
+    assert metrics.mcnemar_exact(b, a) == pytest.approx(2 / 2**10)
+    assert metrics.mcnemar_exact(both, both) == 1
     only_a, only_b = np.repeat([1, 0], [9, 3]), np.repeat([0, 1], [9, 3])
     tail = scipy.stats.binom.cdf(3, 12, 0.5)
-    assert statistics.mcnemar_exact(only_a, only_b) == pytest.approx(2 * tail)
+    assert metrics.mcnemar_exact(only_a, only_b) == pytest.approx(2 * tail)
 
 
 def test_seed_correlation_is_one_for_scaled_maps_and_zero_for_unrelated_ones():
     random = np.random.default_rng(15)
     map_ = random.normal(size=(64, 64))
-    assert statistics.seed_correlation([map_, 3 * map_ + 1, 0.1 * map_]) == pytest.approx(1)
-    assert statistics.seed_correlation([map_, -map_]) == pytest.approx(-1)
-    assert abs(statistics.seed_correlation(random.normal(size=(4, 64, 64)))) < 0.03
+    assert metrics.seed_correlation([map_, 3 * map_ + 1, 0.1 * map_]) == pytest.approx(1)
+    assert metrics.seed_correlation([map_, -map_]) == pytest.approx(-1)
+    assert abs(metrics.seed_correlation(random.normal(size=(4, 64, 64)))) < 0.03
     maps = random.normal(size=(3, 5, 7)) + random.normal(size=(5, 7))
     pairs = [scipy.stats.pearsonr(maps[i].ravel(), maps[j].ravel())[0] for i, j in ((0, 1), (0, 2), (1, 2))]
-    assert statistics.seed_correlation(maps) == pytest.approx(np.mean(pairs))
+    assert metrics.seed_correlation(maps) == pytest.approx(np.mean(pairs))
 
 
 def test_knee_is_the_smallest_setting_before_quality_is_lost():
-    assert statistics.knee([8, 1, 3, 2], [0.0, -0.2, -0.004, -0.02]) == 3
-    assert statistics.knee([8, 1, 3, 2], [0.0, -0.2, -0.004, -0.02], margin=0.05) == 2
-    assert statistics.knee([1, 2, 3], [-0.001, -0.3, 0.0]) == 3  # a lucky small setting beyond a failure
-    assert statistics.knee([1, 2], [0.0, -0.01]) is None  # at the margin is not above it
+    assert metrics.knee([8, 1, 3, 2], [0.0, -0.2, -0.004, -0.02]) == 3
+    assert metrics.knee([8, 1, 3, 2], [0.0, -0.2, -0.004, -0.02], margin=0.05) == 2
+    assert metrics.knee([1, 2, 3], [-0.001, -0.3, 0.0]) == 3  # a lucky small setting beyond a failure
+    assert metrics.knee([1, 2], [0.0, -0.01]) is None  # at the margin is not above it
 
 
 GROUPS = ["a", "a", "b"]
@@ -290,10 +290,10 @@ ONES = [1.0, 0.0, 1.0]
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: statistics.wilson_interval(11, 10), "successes to lie in 0…n"),
-        (lambda: statistics.wilson_interval(0, 0), "successes to lie in 0…n"),
-        (lambda: statistics.wilson_interval(-1, 10), "successes to lie in 0…n"),
-        (lambda: statistics.wilson_interval(1, 10, level=95), "level to lie"),
+        (lambda: metrics.wilson_interval(11, 10), "successes to lie in 0…n"),
+        (lambda: metrics.wilson_interval(0, 0), "successes to lie in 0…n"),
+        (lambda: metrics.wilson_interval(-1, 10), "successes to lie in 0…n"),
+        (lambda: metrics.wilson_interval(1, 10, level=95), "level to lie"),
         (lambda: cluster_bootstrap(ONES, GROUPS, level=1.0), "level to lie"),
         (lambda: cluster_bootstrap(ONES, GROUPS, resamples=0), "resamples to be"),
         (lambda: cluster_bootstrap([1, np.nan, 0], GROUPS), "scores to be finite"),
@@ -309,18 +309,18 @@ ONES = [1.0, 0.0, 1.0]
         (lambda: cluster_bootstrap(ONES, GROUPS, strata=[0, 1]), "strata to have shape"),
         (lambda: paired_difference(ONES, ONES[:2], GROUPS), "a and b to have one shape"),
         (lambda: paired_difference([ONES], [ONES, ONES], GROUPS), "a and b to have one shape"),
-        (lambda: statistics.sign_flip_p([]), "differences to be finite"),
-        (lambda: statistics.sign_flip_p([np.nan]), "differences to be finite"),
-        (lambda: statistics.sign_flip_p(np.ones(21)), "at most 20"),
-        (lambda: statistics.holm([0.1, 1.2]), "p_values to lie"),
-        (lambda: statistics.holm([[0.1]]), "p_values to be finite"),
-        (lambda: statistics.mcnemar_exact([1, 0], [1]), "true or false"),
-        (lambda: statistics.mcnemar_exact([1, 0], [0.5, 1]), "true or false"),
-        (lambda: statistics.seed_correlation(np.ones((1, 4))), "maps to be finite, of shape"),
-        (lambda: statistics.seed_correlation([[1, 2], [3, 3]]), "maps to vary"),
-        (lambda: statistics.knee([1, 1], [0, 0]), "one bound a value"),
-        (lambda: statistics.knee([1, 2], [0]), "one bound a value"),
-        (lambda: statistics.knee([1], [0], margin=0), "margin to be above"),
+        (lambda: metrics.sign_flip_p([]), "differences to be finite"),
+        (lambda: metrics.sign_flip_p([np.nan]), "differences to be finite"),
+        (lambda: metrics.sign_flip_p(np.ones(21)), "at most 20"),
+        (lambda: metrics.holm([0.1, 1.2]), "p_values to lie"),
+        (lambda: metrics.holm([[0.1]]), "p_values to be finite"),
+        (lambda: metrics.mcnemar_exact([1, 0], [1]), "true or false"),
+        (lambda: metrics.mcnemar_exact([1, 0], [0.5, 1]), "true or false"),
+        (lambda: metrics.seed_correlation(np.ones((1, 4))), "maps to be finite, of shape"),
+        (lambda: metrics.seed_correlation([[1, 2], [3, 3]]), "maps to vary"),
+        (lambda: metrics.knee([1, 1], [0, 0]), "one bound a value"),
+        (lambda: metrics.knee([1, 2], [0]), "one bound a value"),
+        (lambda: metrics.knee([1], [0], margin=0), "margin to be above"),
     ],
 )
 def test_bad_input_is_refused_with_the_fix(call, message):

@@ -168,10 +168,18 @@ def test_learned_step_stays_positive_under_a_violent_optimiser():
 def test_bit_budget_is_never_exceeded_and_always_spent(mean_bits):
     demand = 5 * torch.randn(23, 17, generator=torch.Generator().manual_seed(0)).clamp(-0.09, 0.9)
     layer = BitBudget(nn.Parameter(demand.clamp(-0.4, 4.4)), mean_bits=mean_bits, most=4)
-    bits = layer.bit_map()
+    bits = layer.bits.detach()
     assert torch.equal(bits, bits.round())
     assert bits.min() >= 0 and bits.max() <= 4
     assert int(bits.sum()) == int(mean_bits * 23 * 17 + 1e-6)
+
+
+def test_bits_of_a_coarse_map_are_those_of_every_pixel_whole_and_within_the_budget():
+    layer = BitBudget(nn.Parameter(torch.tensor([[[0.2, 3.0], [1.0, 2.0]]])), mean_bits=1.5, size=(6, 8))
+    bits = layer.bits
+    assert bits.shape == (1, 6, 8) and torch.equal(bits, bits.round()) and bits.mean() == 1.5
+    assert layer.demand_bits.shape == (1, 2, 2) and bits.requires_grad
+    assert "bits=1×6×8 from 0 to" in repr(layer) and layer.codes(torch.ones(1, 3, 6, 8)).max() == 2 ** bits.max() - 1
 
 
 def test_pixel_of_zero_bits_reads_zero_and_pixel_of_one_bit_is_a_threshold():
@@ -244,7 +252,7 @@ def test_bits_follow_the_weight_of_their_error_as_reverse_water_filling_says():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    bits = layer.bit_map()[0]
+    bits = layer.bits[0].detach()
     assert bits[:, :4].mean() == pytest.approx(4, abs=0.25)
     assert bits[:, 4:].mean() == pytest.approx(2, abs=0.25)
 
@@ -291,7 +299,7 @@ def test_response_has_one_slope_at_black_not_two():
 
 def test_fixed_map_of_bits_is_taken_as_it_is():
     bits = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
-    assert torch.equal(BitBudget(bits, mean_bits=3.0).bit_map()[0], bits)
+    assert torch.equal(BitBudget(bits, mean_bits=3.0).bits[0], bits)
     with pytest.raises(ValueError, match=r"mean of at most 0\.5"):
         BitBudget(bits, mean_bits=0.5)
 
@@ -364,7 +372,7 @@ def test_card_15_memory_does_not_grow_with_the_number_of_codes():
 
 def test_card_15_soft_reading_leaks_and_hard_reading_does_not():
     x = torch.linspace(0.34, 0.66, 200).view(1, 1, 1, 200)
-    layer = SoftStaircase(2, gain=3.0)
+    layer = SoftStaircase(2, gain_codes=3.0)
     assert len(layer.train()(x).unique()) > 100
     assert len(layer.eval()(x).unique()) == 2
 
@@ -399,7 +407,7 @@ def test_card_15_soft_reading_leaks_and_hard_reading_does_not():
         ),
         (lambda: BitDepth(2, gain=torch.ones(9, 8))(torch.rand(1, 1, 8, 9)), "looks transposed; use gain.mT"),
         (lambda: BitDepth(2, gain=torch.ones(9, 9), size=(8, 8))(torch.rand(1, 1, 8, 8)), "no larger than"),
-        (lambda: BitDepth(2, size=60), "Expected size to be (height, width)"),
+        (lambda: BitDepth(2, size=60), "Expected size to be (H, W) in pixels"),
         (lambda: setattr(BitDepth(2, gain=nn.Parameter(torch.tensor(1.0))), "gain", 2.0), "torch.full_like(layer.gain"),
         (lambda: allocate(torch.ones(4), 9), "Expected total"),
         (lambda: allocate(torch.tensor([1.0, float("nan")]), 1), "Expected demand to be finite"),

@@ -9,8 +9,7 @@ from torch.nn import functional as F
 from physlayer import LocallyConnected2d, local_least_squares, local_lmmse, physical_layers
 from physlayer.core.audit import parameter_groups
 from physlayer.restoration.local_convolution import locally_connected, noise_gain
-from physlayer.testing import contract
-from physlayer.testing.layer_cases import LayerCase
+from physlayer.testing import LayerCase, contract
 
 FORMS = ("full", "low_rank", "tied")
 
@@ -231,7 +230,7 @@ CHECKS = [
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("form", FORMS)
 def test_layer_keeps_the_promises_of_the_contract_that_concern_digital_layers(form, check):
-    check(LayerCase(form, lambda: LocallyConnected2d((3, 2), (37, 31), 3, form=form), levels=None))
+    check(LayerCase(form, lambda: LocallyConnected2d((3, 2), (37, 31), 3, form=form), n_levels=None))
 
 
 EYE = torch.eye(6)

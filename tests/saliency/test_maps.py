@@ -8,8 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from physlayer.saliency.attribution import split_camera
-from physlayer.saliency.maps import METHODS, parameter_saliency, randomisation_check, saliency
+from physlayer.saliency import METHODS, parameter_saliency, randomisation_check, saliency, split_camera
 
 
 @pytest.fixture(autouse=True, scope="module")

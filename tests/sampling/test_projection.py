@@ -100,6 +100,25 @@ def test_exactly_the_wanted_views_are_taken():
         assert taken.tolist() == [5, 5, 5]
 
 
+def test_without_logits_all_views_are_taken_and_cost_as_much():
+    layer = ProjectionSampling(7)
+    assert layer.cost((1, 16, 16))["views"] == 7 and "keep" not in layer.settings()
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"logits": torch.ones(4)}, "Expected logits and keep together, but got only one"),
+        ({"keep": 2}, "Expected logits and keep together, but got only one"),
+        ({"logits": torch.rand(5), "keep": 2}, r"Expected logits to be \(4,\), but got \(5,\)"),
+        ({"logits": torch.tensor(1.0), "keep": 1}, r"Expected logits to be \(4,\), but got \(\)"),
+    ],
+)
+def test_a_choice_of_views_needs_a_number_for_each_and_how_many(choice, message):
+    with pytest.raises(ValueError, match=message):
+        ProjectionSampling(4, **choice)
+
+
 def test_oblong_images_are_refused():
     with pytest.raises(ValueError, match="Expected square images"):
         ProjectionSampling(4)(torch.rand(1, 1, 8, 9))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from physlayer import SENSORS, BitDepth, Exposure, Sensor, SensorPlacement, fitted_gain, noise_draw, seed_noise
+from physlayer import SENSORS, BitDepth, Exposure, Sensor, SensorPlacement, noise_draw, seed_noise
 from physlayer.core.photons import photon_counts, saturate
 from physlayer.core.randomness import Noise
 from physlayer.sensor.photon_transfer import emva1288
@@ -271,23 +271,9 @@ def test_a_sensor_without_a_well_or_a_gain_is_refused():
         Sensor(8, gain_dn_per_electron=torch.tensor([1.0, 0.0]).view(2, 1, 1))
 
 
-@pytest.mark.parametrize("kind", SENSORS)
-def test_fitted_gain_puts_white_by_its_headroom_below_the_last_code(kind):
-    photons, headroom = 500.0, 1.6
-    settings = fitted_gain(12, photons, kind=kind, headroom=headroom)
-    camera = Sensor(12, **(settings | {"read_noise_electrons": 0.0}))
-    read, last = SENSORS[kind]["read_noise_electrons"], 4095
-    electrons = settings["gain_dn_per_electron"] * SENSORS[kind]["quantum_efficiency"] * photons
-    assert last - settings["offset_dn"] - headroom * electrons == pytest.approx(settings["offset_dn"], rel=1e-6)
-    assert settings["offset_dn"] == pytest.approx(4 * read * settings["gain_dn_per_electron"])
-    white = camera.codes(torch.ones(1, 1, 200, 200)).double().mean()
-    assert float(white) == pytest.approx(settings["offset_dn"] + electrons, rel=5e-3)
-
-
-def test_fitted_gain_puts_full_well_at_the_last_code_where_light_is_plenty():
-    settings = fitted_gain(10, 1e7)
-    assert settings["gain_dn_per_electron"] == 1023 / SENSORS["pregius345"]["full_well_electrons"]
-    with pytest.raises(ValueError, match="kind to be one of imx174"):
-        fitted_gain(10, 100.0, kind="film")
-    with pytest.raises(ValueError, match="exposure_photons"):
-        fitted_gain(10, 0.0)
+def test_a_learned_full_well_is_at_the_last_code_as_a_fixed_one_is():
+    for bits in (8, 12):
+        fixed, learned = (
+            Sensor(bits, full_well_electrons=well) for well in (5000.0, nn.Parameter(torch.tensor(5000.0)))
+        )
+        assert float(learned.gain_dn_per_electron) == pytest.approx(float(fixed.gain_dn_per_electron))

@@ -133,7 +133,7 @@ def test_gradient_of_gaussian_noise_is_its_reparametrisation():
     z = (y - 0.5) / 0.2
     assert float(z.std()) == pytest.approx(1, abs=0.3)
     # ∂y/∂σ = z, and the optimiser moves log σ
-    assert float(layer.free_parameter("standard_deviation").grad) == pytest.approx(float((2 * y * z).sum()) * 0.2)
+    assert float(layer.free_parameter("noise_rms").grad) == pytest.approx(float((2 * y * z).sum()) * 0.2)
 
 
 def test_gradient_of_photon_noise_is_exact_to_second_order():
@@ -143,7 +143,7 @@ def test_gradient_of_photon_noise_is_exact_to_second_order():
     layer = PhotonNoise(number(photons)).double()
     layer(x).square().mean().backward()
     assert float(x.grad.sum()) == pytest.approx(2 * scene + 1 / photons, rel=1e-3)
-    found = float(layer.free_parameter("photons").grad) / photons  # the optimiser moves log N
+    found = float(layer.free_parameter("exposure_photons").grad) / photons  # the optimiser moves log N
     assert found == pytest.approx(-scene / photons**2, rel=0.03)
 
 
@@ -205,9 +205,9 @@ def test_photons_of_a_channel_can_differ():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: GaussianNoise(-0.1), "Expected standard_deviation to lie in"),
-        (lambda: PhotonNoise(0.1), "Expected photons to be at least 0.25, but got 0.1"),
-        (lambda: PhotonNoise(nn.Parameter(torch.tensor(0.1))), "Expected photons to be at least 0.25"),
+        (lambda: GaussianNoise(-0.1), "Expected noise_rms to lie in"),
+        (lambda: PhotonNoise(0.1), "Expected exposure_photons to be at least 0.25, but got 0.1"),
+        (lambda: PhotonNoise(nn.Parameter(torch.tensor(0.1))), "Expected exposure_photons to be at least 0.25"),
         (lambda: SpeckleNoise(1.1), "Expected contrast to lie in"),
         (lambda: SpeckleNoise(nn.Parameter(torch.tensor(1.0))), "Expected learned contrast to lie strictly inside"),
         (lambda: SaltPepper(-0.1), "Expected probability to lie in"),

@@ -7,7 +7,7 @@ from physlayer.sweeps import blur, deconvolution, fluorophores, shift_variant_bl
 from physlayer.tasks.fluorophores import make_cells
 from torch import nn
 
-from physlayer import camera_cost
+from physlayer import SENSORS, camera_cost
 from physlayer.color.unmixing import cramer_rao_bound
 from physlayer.experiment.spec import Point
 
@@ -129,7 +129,9 @@ def test_bound_without_light_is_the_variance_between_cells_and_with_much_the_bou
     monkeypatch.setattr(fluorophores, "PHOTONS", 1e-6)
     assert float(fluorophores.bound(filters, scenes)) == pytest.approx(float(abundance.var(0).sum()), rel=1e-3)
     monkeypatch.setattr(fluorophores, "PHOTONS", 1e6)
-    electrons = filters.mixing() * 1e6 * fluorophores.SENSOR["quantum_efficiency"] * float(cell.sum((2, 3)).mean())
+    electrons = (
+        filters.mixing() * 1e6 * SENSORS[fluorophores.KIND]["quantum_efficiency"] * float(cell.sum((2, 3)).mean())
+    )
     light = float(cramer_rao_bound(electrons, abundance.mean(0)).sum())
     assert float(fluorophores.bound(filters, scenes)) == pytest.approx(light, rel=1e-2)
 

@@ -1,6 +1,5 @@
 """Every sweep script runs, resumes and reports; noise and smaller readings go through the whole engine."""
 
-import json
 import re
 
 import numpy as np
@@ -26,6 +25,7 @@ from physlayer.sweeps import (
 )
 
 from physlayer.experiment import main
+from physlayer.experiment.records import read_records
 
 SAMPLES = {
     resolution: 3 * 8 * 8,
@@ -38,10 +38,6 @@ SAMPLES = {
 }  # of every arm: the constraint
 NOISY = (photons, quanta, hdr, microscope, illumination, defocus)
 SMALL = ["--seeds", "1", "--fast", "--jobs", "1"]
-
-
-def records(out):
-    return [json.loads(path.read_text()) for path in sorted((out / "records").glob("*.json"))]
 
 
 @pytest.mark.slow
@@ -82,17 +78,17 @@ def test_sweep_runs_resumes_and_reports(module, arguments, tmp_path, capsys):
     assert "0 runs computed" in capsys.readouterr().out
     assert (tmp_path / "summary.csv").read_bytes() == summary
     graded: set[float] = set()
-    for record in records(tmp_path):
-        moved = record["audit"]["moved"].values()
-        assert record["variant"] != "learned" or all(entry["moved"] for entry in moved)
-        if module in NOISY and record["variant"] != "none":
-            scores = np.array(record["scores"]["test"]) * 5  # five exposures of every image
+    for record in read_records(tmp_path):
+        moved = record.audit.moved.values()
+        assert record.variant != "learned" or all(entry.moved for entry in moved)
+        if module in NOISY and record.variant != "none":
+            scores = np.array(record.scores["test"]) * 5  # five exposures of every image
             assert np.allclose(scores, scores.round())
             graded |= set(scores.round())
-            assert module is microscope or record["camera"]["cost"]["photons"] > 0
+            assert module is microscope or record.camera.cost["photons"] > 0
         if module is deconvolution:  # of the picture: recorded with the scores, none where nothing is changed
-            assert ("psnr_db" in record["metrics"]["test"]) == (record["variant"] != "none")
+            assert ("psnr_db" in record.metrics["test"]) == (record.variant != "none")
             assert b"ssim" in summary
-        if module in SAMPLES and record["variant"] != "none":
-            assert record["camera"]["cost"]["n_samples"] == SAMPLES[module]
+        if module in SAMPLES and record.variant != "none":
+            assert record.camera.cost["n_samples"] == SAMPLES[module]
     assert module not in (photons, quanta) or len(graded) > 2  # some images are right in some exposures only

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from physlayer.tasks.blood_cells import kaggle, make_groups_table
+from physlayer.tasks.blood_cells import decoding, file_sources, make_groups_table
 from physlayer.tasks.blood_cells.content_groups import group_by_content
 from physlayer.tasks.blood_cells.kaggle import load_folder, straddling_groups
 from PIL import Image
@@ -104,7 +104,7 @@ def test_known_name_with_another_size_is_unknown(folder, monkeypatch):
     first = table.read_bytes()
     make_groups_table.make_table(rows, folder / "images", table)
     assert table.read_bytes() == first
-    monkeypatch.setattr(kaggle, "SHIPPED_TABLE", table)
+    monkeypatch.setattr(file_sources, "SHIPPED_TABLE", table)
     assert len(set(load(folder, groups=None)[0].groups)) == 4
     with names[0].open("ab") as file:
         file.write(b"\0")
@@ -220,7 +220,7 @@ def test_hidden_files_are_ignored(folder):
 
 def test_second_load_decodes_nothing(folder, monkeypatch):
     first = load(folder)[0]
-    monkeypatch.setattr(kaggle, "_decode", None)
+    monkeypatch.setattr(decoding, "_decode", None)
     assert torch.equal(load(folder)[0].images, first.images)
 
 

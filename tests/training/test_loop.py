@@ -77,7 +77,9 @@ def test_gap_is_zero_for_a_hard_forward_and_not_for_a_soft_staircase():
     hard = fit(nn.Sequential(BitDepth(1), small_network()), stripes(), stripes(seed=1), RECIPE, seed=0)
     assert all(epoch["gap"] == 0 for epoch in hard.history)
     fine = ImageSet(0.3 + 0.15 * stripes().images, stripes().targets, stripes().groups, "linear")
-    soft = fit(nn.Sequential(SoftStaircase(1, gain=1.0, sharpness=3.0), small_network()), fine, fine, RECIPE, seed=0)
+    soft = fit(
+        nn.Sequential(SoftStaircase(1, gain_codes=1.0, sharpness=3.0), small_network()), fine, fine, RECIPE, seed=0
+    )
     assert soft.history[-1]["gap"] > 0.2  # below the threshold every hard reading is 0: the soft steps told the class
 
 

@@ -51,7 +51,7 @@ def test_apertures_sum_their_own_channels_by_hand():
     y = ChannelSelection(chosen, keep=7, weights=weights)(x)
     for a in range(2):
         assert torch.allclose(y[:, a], sum(chosen[a, i] * weights[a, i] * x[:, i] for i in range(CHANNELS)), atol=1e-5)
-    real = ChannelSelection(chosen, keep=7, weights=weights, signal="parts")(parts_of(x))
+    real = ChannelSelection(chosen, keep=7, weights=weights, input="parts")(parts_of(x))
     assert torch.allclose(real, parts_of(y), atol=1e-5)
 
 
@@ -105,7 +105,7 @@ def test_bad_channels_are_refused():
         layer(torch.zeros(1, 3, 8, 8, dtype=torch.complex64))
     with pytest.raises(ValueError, match="weights to be one number"):
         ChannelSelection(torch.ones(4), keep=4, weights=torch.ones(3))
-    with pytest.raises(ValueError, match="signal to be one of"):
-        ChannelSelection(torch.ones(4), keep=4, signal="iq")
+    with pytest.raises(ValueError, match="input to be one of"):
+        ChannelSelection(torch.ones(4), keep=4, input="iq")
     with pytest.raises(ValueError, match="keep"):
         ChannelSelection(nn.Parameter(torch.ones(4)), keep=5)

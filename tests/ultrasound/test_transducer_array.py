@@ -247,9 +247,7 @@ def test_convention_parts_are_real_then_imaginary_and_polar_is_magnitude_then_wa
     polar = torch.cat([field.abs(), field.angle() / (2 * math.pi) % 1], 1)
     assert torch.equal(parts_of(field)[:, :3], field.real) and torch.equal(field_of(parts_of(field)), field)
     assert torch.allclose(field_of(polar, "polar"), field)
-    arrays = {
-        scene: TransducerArray(6, **GEOMETRY, scene=scene).double().eval() for scene in ("field", "parts", "polar")
-    }
+    arrays = {kind: TransducerArray(6, **GEOMETRY, input=kind).double().eval() for kind in ("field", "parts", "polar")}
     seen = arrays["field"](field)
     assert torch.allclose(arrays["parts"](parts_of(field)), seen)
     assert torch.allclose(arrays["polar"](polar), seen)
@@ -453,7 +451,7 @@ def test_elements_that_see_a_fine_pattern_are_found():
         ({"frequency_mhz": -1.0}, ValueError, "Expected frequency_mhz to lie in"),
         ({"depth_mm": 0}, ValueError, "Expected depth_mm to be a number in"),
         ({"pixel_mm": (1, 2, 3)}, ValueError, "Expected pixel_mm to be one number or"),
-        ({"scene": "rf"}, ValueError, "Expected scene to be one of field, parts, polar, but got 'rf'"),
+        ({"input": "rf"}, ValueError, "Expected input to be one of field, parts, polar, but got 'rf'"),
         ({"receive": "both"}, ValueError, "Expected receive to be one of dynamic, fixed, none"),
         ({"output": "envelope"}, ValueError, "Expected output to be one of field, parts"),
         ({"pitch_mm": torch.tensor(0.3)}, TypeError, "Expected pitch_mm to be a number, but got Tensor"),
@@ -473,9 +471,9 @@ def test_real_images_are_refused_where_a_field_is_expected_and_the_reverse():
     with pytest.raises(TypeError, match="Expected x to be real intensities, but got"):
         LogCompression()(torch.zeros(1, 1, 8, 8, dtype=torch.complex64))
     with pytest.raises(ValueError, match="Expected x to hold parts, an even number of channels, but got 3"):
-        TransducerArray(8, **GEOMETRY, scene="parts")(torch.rand(1, 3, 8, 8))
-    with pytest.raises(ValueError, match="Expected signal to be one of field, parts, but got 'rf'"):
-        Envelope(signal="rf")
+        TransducerArray(8, **GEOMETRY, input="parts")(torch.rand(1, 3, 8, 8))
+    with pytest.raises(ValueError, match="Expected input to be one of field, parts, but got 'rf'"):
+        Envelope(input="rf")
     with pytest.raises(ValueError, match="Expected reference to be above 0"):
         LogCompression(reference=0.0)
     with pytest.raises(ValueError, match="Expected dynamic_range_db to lie in"):

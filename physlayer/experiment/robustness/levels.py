@@ -52,7 +52,7 @@ def make_levels(
         >>> from physlayer import GaussianNoise
         >>> levels = make_levels("noise", (0.1, 0.2), "full scale", GaussianNoise)
         >>> levels[1].label, levels[1].camera()
-        ('0.2 full scale', [GaussianNoise(noise_seed=0, standard_deviation=0.2 full scale (fixed))])
+        ('0.2 full scale', [GaussianNoise(noise_seed=0, noise_rms=0.2 full scale (fixed))])
     """
     return [Level(((quantity, value, unit),), functools.partial(_built, camera, value)) for value in values]
 

@@ -1,23 +1,20 @@
-"""What a robustness grid found: accuracies with intervals over seeds and sources, as arrays, rows and plots."""
+"""What a robustness grid found: accuracies with intervals over seeds and groups, as arrays, rows and plots."""
 
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from physlayer.experiment.robustness.levels import Level
-from physlayer.metrics.statistics import Difference, cluster_bootstrap, paired_difference
+from physlayer.metrics.intervals import Difference, cluster_bootstrap, paired_difference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["RobustnessGrid"]
-
-SLANTED = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}  # labels with units are long
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +41,9 @@ class RobustnessGrid:
         return self.scores.mean((2, 3))
 
     def interval(self, level: float = 0.95) -> np.ndarray:
-        """Low and high end of the interval over seeds and sources, ``(train, test, 2)``.
+        """Low and high end of the interval over seeds and groups, ``(train, test, 2)``.
 
-        By :func:`physlayer.metrics.statistics.cluster_bootstrap`, within classes where every source holds one class.
+        By :func:`physlayer.metrics.intervals.cluster_bootstrap`, within classes where every group holds one class.
         """
         shape, strata = self.scores.shape, self._strata()
         found = [cluster_bootstrap(cell, self.groups, strata=strata, level=level) for cell in self._cells()]
@@ -79,14 +76,27 @@ class RobustnessGrid:
 
     def plot(self) -> Figure:
         """Heat map, train level × test level: accuracy ± half the width of its 95 % interval."""
-        return _heat_map(self)
+        from physlayer.experiment.robustness.plots import accuracy_matrix
+
+        levels = self.train_levels, self.test_levels
+        return accuracy_matrix(self.mean(), self.interval(), *levels, self._title("± half the 95 % interval"))
 
     def plot_curves(self) -> Figure:
         """Accuracy against test level, a line per train level, with the standard deviation over seeds."""
-        return _curves(self)
+        from physlayer.experiment.robustness.plots import accuracy_curves
+
+        title = self._title("± SD over seeds" if len(self.seeds) > 1 else "one seed")
+        chance = 1 / len(np.unique(self.targets))
+        return accuracy_curves(self.scores.mean(3), self.train_levels, self.test_levels, chance, title)
 
     def _cells(self) -> np.ndarray:
         return self.scores.reshape(-1, *self.scores.shape[2:])
+
+    def _title(self, what: str) -> str:
+        from physlayer.experiment.plot_style import count
+
+        groups = len(np.unique(self.groups))
+        return f"{self.task}: {count(len(self.seeds), 'seed')}, {count(groups, 'test source')}\n{what}"
 
     def _strata(self) -> np.ndarray | None:
         from physlayer.experiment.scores import strata_of
@@ -106,72 +116,3 @@ def _named(levels: tuple[Level, ...], label: str, side: str) -> int:
     if label not in labels:
         raise ValueError(f"Expected {side} to be one of {', '.join(labels)}, but got {label!r}.")
     return labels.index(label)
-
-
-def _heat_map(grid: RobustnessGrid) -> Figure:
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    from physlayer.experiment.plot_style import FONT
-
-    mean, interval = grid.mean(), grid.interval()
-    half = (interval[..., 1] - interval[..., 0]) / 2
-    rows, columns = mean.shape
-    with matplotlib.rc_context(FONT):
-        figure = Figure(figsize=(1.9 + 0.72 * columns, 1.2 + 0.5 * rows), layout="constrained")
-        axes = figure.add_subplot()
-        # cividis is the same to all eyes, and its lightness rises with the value
-        low, high = math.floor(10 * mean.min()) / 10, math.ceil(10 * mean.max()) / 10
-        shown = axes.imshow(mean, cmap="cividis", vmin=low, vmax=max(high, low + 0.1), aspect="auto")
-        for (i, j), value in np.ndenumerate(mean):
-            colour = "black" if shown.norm(value) > 0.5 else "white"
-            axes.text(j, i, f"{value:.2f}\n±{half[i, j]:.2f}", ha="center", va="center", color=colour, fontsize=7)
-        _ticks(axes.set_xticks, axes.set_xlabel, "tested at", grid.test_levels, **SLANTED)
-        _ticks(axes.set_yticks, axes.set_ylabel, "trained at", grid.train_levels)
-        axes.set_title(_title(grid, "± half the 95 % interval"))
-        figure.colorbar(shown, ax=axes, label="test accuracy")
-    return figure
-
-
-def _curves(grid: RobustnessGrid) -> Figure:
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    from physlayer.experiment.plot_style import COLOURS, COLUMN_WIDTH, FONT, MARKERS
-
-    per_seed = grid.scores.mean(3)
-    spread = per_seed.std(2, ddof=1) if len(grid.seeds) > 1 else np.zeros(per_seed.shape[:2])
-    place = np.arange(len(grid.test_levels))
-    with matplotlib.rc_context(FONT):
-        figure = Figure(figsize=(COLUMN_WIDTH, 2.5 + 0.15 * len(grid.train_levels)), layout="constrained")
-        axes = figure.add_subplot()
-        for i, level in enumerate(grid.train_levels):
-            aside = 0.06 * (i - (len(grid.train_levels) - 1) / 2)  # so that error bars can be told apart
-            axes.errorbar(
-                place + aside, per_seed[i].mean(1), yerr=spread[i], label=f"trained: {level.label}",
-                color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)], markersize=3.6, linewidth=1.1,
-            )  # fmt: skip
-        _ticks(axes.set_xticks, axes.set_xlabel, "tested at", grid.test_levels, **SLANTED)
-        chance = 1 / len(np.unique(grid.targets))
-        axes.axhline(chance, color="black", linewidth=0.9, linestyle=":", zorder=1)
-        axes.annotate(f"chance {chance:.2g}", (0.01, chance), (0, 2), xycoords=("axes fraction", "data"),
-                      textcoords="offset points", fontsize=7)  # fmt: skip
-        axes.set_ylabel("test accuracy")
-        axes.set_title(_title(grid, "± SD over seeds" if len(grid.seeds) > 1 else "one seed"))
-        axes.grid(axis="y", color="#dddddd", linewidth=0.5)
-        axes.spines[["top", "right"]].set_visible(False)
-        figure.legend(loc="outside lower left", fontsize=7, frameon=False)
-    return figure
-
-
-def _ticks(set_ticks, set_label, verb: str, levels: tuple[Level, ...], **look: object) -> None:
-    set_ticks(range(len(levels)), [level.label for level in levels], **look)
-    quantities = dict.fromkeys(", ".join(name for name, _, _ in level.settings) for level in levels if level.settings)
-    set_label(f"{verb}: {' or '.join(quantities)}" if quantities else verb)
-
-
-def _title(grid: RobustnessGrid, what: str) -> str:
-    from physlayer.experiment.plot_style import count
-
-    sources = len(np.unique(grid.groups))
-    return f"{grid.task}: {count(len(grid.seeds), 'seed')}, {count(sources, 'test source')}\n{what}"
