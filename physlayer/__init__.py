@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from physlayer.color.color_filter_array import ColorFilterArray, annealed_sharpness
+from physlayer.color.cfa_tile import annealed_sharpness
+from physlayer.color.color_filter_array import ColorFilterArray
 from physlayer.color.color_weights import ColorWeights
 from physlayer.color.spectral_filters import SpectralFilters
 from physlayer.color.stains import StainOpticalDensity, stain_vectors

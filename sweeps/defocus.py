@@ -32,7 +32,8 @@ from torch import Tensor, nn
 from physlayer import IncoherentImaging
 from physlayer.core.fft import fast_length
 from physlayer.experiment import Point, Sweep, Variant, main, no_layer
-from physlayer.optics.pupil import OBJECTIVES, zernike_start
+from physlayer.optics.pupil import OBJECTIVES
+from physlayer.optics.zernike import zernike_start
 from physlayer.sensor import industrial_sensor
 
 OBJECTIVE = OBJECTIVES["20x"]

@@ -33,7 +33,7 @@ from torch.nn.utils import parametrize
 from physlayer import BitDepth, GaussianBlurMap, PixelBinning
 from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.optics.blur import TRUNCATE
-from physlayer.optics.shift_variant_blur import from_nodes
+from physlayer.optics.nodes import from_nodes
 
 NODES = 9  # along each axis
 PIXEL = 2  # scene pixels along a side

@@ -1,7 +1,8 @@
 """What distinguishes wavelengths: colour filter arrays, spectral filters, stains, weights of channels."""
 
 from physlayer.color.cfa_patterns import PATTERNS, filter_transmissions, pattern_from_code, pattern_rows, tile_from_rows
-from physlayer.color.color_filter_array import ColorFilterArray, annealed_sharpness
+from physlayer.color.cfa_tile import annealed_sharpness
+from physlayer.color.color_filter_array import ColorFilterArray
 from physlayer.color.color_weights import ColorWeights
 from physlayer.color.mosaicking import PLACES, demosaick, filter_planes, mosaic, pack_phases
 from physlayer.color.spectra import (

@@ -5,35 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from physlayer.color.cfa_patterns import filter_transmissions, pattern_rows, tile_from_rows
-from physlayer.color.mosaicking import PLACES, demosaick, filter_planes, mosaic, pack_phases
+from physlayer.color.cfa_tile import RELAXATIONS, as_tile, as_transmission, place_of_red, tile_of_logits
+from physlayer.color.mosaicking import demosaick, filter_planes, mosaic, pack_phases
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.quantity import Quantity
 from physlayer.core.randomness import Noise
-from physlayer.core.subset import choose
 from physlayer.core.validation import Accepts, one_of, plain_number
 
-__all__ = ["ColorFilterArray", "annealed_sharpness"]
+__all__ = ["ColorFilterArray"]
 
 OUTPUTS = ("mosaic", "packed", "planes", "demosaicked")
-RELAXATIONS = ("straight_through", "softmax")
-
-
-def annealed_sharpness(step: int, steps: int, last: float = 400.0) -> float:
-    r"""Sharpness of a softmax that hardens as training goes on, :math:`\alpha = 1 + (\gamma t)^2`.
-
-    Args:
-        step: :math:`t`, steps of the optimiser so far. steps: at which :math:`\alpha` is ``last``, which sets
-            :math:`\gamma = \sqrt{\mathrm{last} - 1} / \mathrm{steps}`. last: unit 1.
-
-    References:
-        Chakrabarti 2016, arXiv:1605.07078: 400 after 800,000 steps, in training that goes on to 1,500,000.
-
-    Example:
-        >>> [round(annealed_sharpness(step, 800_000), 2) for step in (0, 100_000, 400_000, 800_000, 1_500_000)]
-        [1.0, 7.23, 100.75, 400.0, 1403.73]
-    """
-    return 1.0 + (last - 1.0) * (step / steps) ** 2
 
 
 class ColorFilterArray(PhysicalLayer):
@@ -102,34 +83,14 @@ class ColorFilterArray(PhysicalLayer):
         noise_seed: int = 0,
     ):
         super().__init__()
-        if not filters or len(set(filters)) < len(filters):
-            raise ValueError(f"Expected filters to be different letters, but got {filters!r}.")
-        if transmission is None:
-            transmission = filter_transmissions(filters)
-        if not isinstance(transmission, Tensor) or transmission.ndim != 2 or len(transmission) != len(filters):
-            raise ValueError(
-                f"Expected transmission to be (L, C) with a row for each of the filters {filters!r}, but got "
-                f"{tuple(getattr(transmission, 'shape', ()))}; give filters as many letters."
-            )
-        if isinstance(tile, str):
-            tile = tile_from_rows(pattern_rows(tile), filters)
-        if not isinstance(tile, Tensor) or tile.ndim != 3 or len(tile) != len(filters):
-            raise ValueError(
-                f"Expected tile to be a name, rows as 'RG/GB' or ({len(filters)}, P, Q) for the filters {filters!r}, "
-                f"but got {tuple(tile.shape) if isinstance(tile, Tensor) else type(tile).__name__}."
-            )
-        if not isinstance(tile, nn.Parameter) and not _one_filter_per_place(tile):
-            raise ValueError(
-                "Expected a given tile to hold one 1 at each place and else 0; to learn logits, use nn.Parameter."
-            )
+        transmission, tile = as_transmission(transmission, filters), as_tile(tile, filters)
         self.filters, self.output = filters, one_of("output", output, OUTPUTS)
         self.relaxation = one_of("relaxation", relaxation, RELAXATIONS)
         self.temperature = plain_number("temperature", temperature, 1e-3, 1e3)
         self.gumbel, self.noise = bool(gumbel), Noise(noise_seed)
         self.accepts = Accepts(channels=transmission.shape[1])
-        learned, self.pitch = isinstance(tile, nn.Parameter), tuple(tile.shape[1:])
-        self.red = None if learned else _place_of_red(tile, filters)
-        free = Quantity("tile_logits" if learned else "given_tile")
+        self.pitch, self.red = tuple(tile.shape[1:]), place_of_red(tile, filters)
+        free = Quantity("tile_logits" if isinstance(tile, nn.Parameter) else "given_tile")
         self.register_physical("tile", tile, unit="1", low=0.0, high=1.0, free=free)
         self.register_physical("transmission", transmission, unit="1", low=0.0, high=1.0)
         self.register_buffer("sharpness", torch.ones(()))
@@ -153,12 +114,9 @@ class ColorFilterArray(PhysicalLayer):
     def _tile(self, noise: Tensor | None = None) -> Tensor:
         if "tile" not in self.learned():
             return self.given_tile
-        logits = self.tile_logits.movedim(0, -1)
-        if self.training and self.relaxation == "softmax":
-            mixed = torch.softmax(self.sharpness * (logits if noise is None else logits + noise), -1)
-        else:
-            mixed = choose(logits, 1, temperature=self.temperature, gumbel=noise)
-        return mixed.movedim(-1, -3)
+        relaxation = self.relaxation if self.training else "straight_through"
+        kind = {"relaxation": relaxation, "sharpness": self.sharpness, "temperature": self.temperature}
+        return tile_of_logits(self.tile_logits, **kind, gumbel=noise)
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
@@ -243,16 +201,3 @@ class _Decoder(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         with torch.autocast(y.device.type, enabled=False):
             return self._camera[0].arranged(y, self.output)
-
-
-def _one_filter_per_place(tile: Tensor) -> bool:
-    return bool(((tile == 0) | (tile == 1)).all()) and bool((tile.sum(0) == 1).all())
-
-
-def _place_of_red(tile: Tensor, filters: str) -> tuple[int, int] | None:
-    """Where red stands in a Bayer tile, ``None`` if it is no such tile."""
-    rows = [[filters[i] for i in row] for row in tile.argmax(0).tolist()]
-    for row, column in PLACES:
-        if tile.shape[1:] == (2, 2) and rows[row][column] == "R" and rows[1 - row][1 - column] == "B":
-            return (row, column) if rows[1 - row][column] == rows[row][1 - column] == "G" else None
-    return None

@@ -12,6 +12,7 @@ from physlayer.optics.coherent import (
 from physlayer.optics.convolution import BORDERS, bordered, convolve
 from physlayer.optics.illumination import LedIllumination, coherent_sum, led_grid, led_stack, led_tilts
 from physlayer.optics.incoherent import IncoherentImaging
+from physlayer.optics.nodes import from_nodes, node_weights
 from physlayer.optics.pupil import (
     OBJECTIVES,
     airy_radius_um,
@@ -21,16 +22,14 @@ from physlayer.optics.pupil import (
     depth_of_field_um,
     disc,
     modulation,
-    noll_indices,
     point_spread,
     pupil_grid,
     sample_map,
-    zernike,
-    zernike_start,
 )
 from physlayer.optics.pupil_layer import PupilLayer
-from physlayer.optics.shift_variant_blur import GaussianBlurMap, ShiftVariantBlur, from_nodes, node_weights
+from physlayer.optics.shift_variant_blur import GaussianBlurMap, ShiftVariantBlur
 from physlayer.optics.shift_variant_convolution import gather, scatter
+from physlayer.optics.zernike import noll_indices, zernike, zernike_start
 
 __all__ = [
     "BORDERS",

@@ -67,7 +67,7 @@ class IncoherentImaging(PupilLayer):
 
     Example:
         >>> import torch
-        >>> from physlayer.optics.pupil import OBJECTIVES, zernike_start
+        >>> from physlayer.optics import OBJECTIVES, zernike_start
         >>> start = nn.Parameter(zernike_start(torch.Generator().manual_seed(0)))
         >>> lens = IncoherentImaging(**OBJECTIVES["40x"], wavelength_um=0.55, pitch_um=0.2, zernike_waves=start)
         >>> lens(torch.ones(1, 3, 16, 16)).shape, round(float(lens.kernels().sum().detach()), 4)

@@ -1,4 +1,4 @@
-"""The pupil of a lens: its grid, Zernike polynomials, and the point spread and transfer functions that follow."""
+"""The pupil of a lens: its grid, its edges, and the point spread and transfer functions that follow."""
 
 from __future__ import annotations
 
@@ -19,12 +19,10 @@ __all__ = [
     "depth_of_field_um",
     "disc",
     "modulation",
-    "noll_indices",
     "point_spread",
     "pupil_grid",
+    "ring_zones",
     "sample_map",
-    "zernike",
-    "zernike_start",
 ]
 
 # Use as IncoherentImaging(**OBJECTIVES["40x"], ...): typical markings of biological microscopes.
@@ -106,66 +104,6 @@ def pupil_grid(size: int, radius_cells: float | Tensor) -> tuple[Tensor, Tensor]
     return place[..., None, :].expand(shape), place[..., :, None].expand(shape)
 
 
-def noll_indices(number: int) -> tuple[int, int]:
-    """Radial order n and azimuthal frequency m of a Noll number; m > 0 goes with cos, m < 0 with sin.
-
-    Example:
-        >>> [noll_indices(j) for j in (1, 2, 3, 4, 5, 11)]
-        [(0, 0), (1, 1), (1, -1), (2, 0), (2, -2), (4, 0)]
-    """
-    if isinstance(number, bool) or int(number) != number or number < 1:
-        raise ValueError(f"Expected a Noll number to be 1, 2, 3, …, but got {number!r}.")
-    order = (math.isqrt(8 * number - 7) - 1) // 2
-    place, odd = number - order * (order + 1) // 2, order % 2
-    frequency = 2 * ((place + odd) // 2) - odd
-    return order, frequency if number % 2 == 0 else -frequency
-
-
-def zernike(number: int, x: Tensor, y: Tensor) -> Tensor:
-    r"""Zernike polynomial in Noll's order, of root mean square 1 over the unit disc.
-
-    .. math::
-        Z_j = \sqrt{n+1}\,R_n^{|m|}(\rho) \cdot \bigl(1,\; \sqrt2\cos m\theta,\; \sqrt2\sin |m|\theta\bigr)
-        \ \text{for}\ m = 0,\ m > 0,\ m < 0
-
-    :math:`\theta` runs from the columns' axis (right) to the rows' axis (down): positive :math:`Z_2` tilts, and moves
-    the image, to the right, positive :math:`Z_3` down.
-
-    Args:
-        number: :math:`j`, from 1. x, y: coordinates in pupil radii, the same shape.
-
-    References:
-        Noll 1976, doi:10.1364/JOSA.66.000207.
-
-    Example:
-        >>> x = torch.tensor([0.0, 0.5, 1.0])
-        >>> zernike(4, x, 0 * x)
-        tensor([-1.7321, -0.8660,  1.7321])
-    """
-    order, frequency = noll_indices(number)
-    m, rho = abs(frequency), torch.hypot(x, y)
-    radial = torch.zeros_like(rho)
-    for k in range((order - m) // 2 + 1):
-        below = math.factorial(k) * math.factorial((order + m) // 2 - k) * math.factorial((order - m) // 2 - k)
-        radial = radial + (-1) ** k * math.factorial(order - k) / below * rho ** (order - 2 * k)
-    if m == 0:
-        return math.sqrt(order + 1) * radial
-    angle = m * torch.atan2(y, x)
-    return math.sqrt(2 * (order + 1)) * radial * (angle.cos() if frequency > 0 else angle.sin())
-
-
-def zernike_start(generator: torch.Generator, count: int = 12, rms_waves: float = 0.05) -> Tensor:
-    """Small random coefficients to start a learned pupil from, ``(count,)``, waves rms.
-
-    At 0 the gradient of every even aberration (defocus, astigmatism, spherical) vanishes: a flat pupil never learns.
-
-    Example:
-        >>> zernike_start(torch.Generator().manual_seed(0), 3)
-        tensor([ 0.0770, -0.0147, -0.1089])
-    """
-    return rms_waves * torch.randn(count, generator=generator)
-
-
 def disc(rho: Tensor, radius: Tensor | float, cell: Tensor | float) -> Tensor:
     r"""1 where :math:`\rho \le r`, else 0: hard forward, soft backward.
 
@@ -185,6 +123,27 @@ def disc(rho: Tensor, radius: Tensor | float, cell: Tensor | float) -> Tensor:
         return hard
     soft = ((radius - rho) / (EDGE_CELLS * cell) + 0.5).clamp(0, 1)
     return hard + (soft - soft.detach())
+
+
+def ring_zones(rho: Tensor, radii: Tensor, waves: Tensor, cell: Tensor | float) -> Tensor:
+    r"""Complex transmission of rings: 1 inside the first radius, :math:`e^{i 2\pi\phi_r}` from each radius to the next.
+
+    A sum of fields, linear in the edges, so that the surrogate gradient of :func:`disc` is exact.
+
+    Args:
+        rho: distance from the axis, ``(…, n, n)``. radii: ``(R,)``, in any order. waves: :math:`\phi`, of the zones
+            from the inside out, ``(R,)`` or ``(…, 1, 1, R)``. cell: size of a cell. Lengths in pupil radii.
+
+    Example:
+        >>> zones = ring_zones(torch.tensor([[0.2, 0.8]]), torch.tensor([0.5]), torch.tensor([0.5]), 0.1)
+        >>> zones.real.round(decimals=3)
+        tensor([[ 1., -1.]])
+    """
+    inside = [disc(rho, radius, cell) for radius in radii.sort().values]
+    outer = [*inside[1:], torch.ones_like(rho)]
+    angles = [2 * math.pi * angle for angle in waves.unbind(-1)]
+    zones = [torch.polar(torch.ones_like(a), a) * (o - i) for a, i, o in zip(angles, inside, outer, strict=True)]
+    return inside[0] + sum(zones)
 
 
 def sample_map(values: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -221,7 +180,7 @@ def point_spread(
     The open pupil is the measure, not the mask itself: a mask that absorbs light loses it, one of phase alone keeps
     :math:`\sum h = 1`. :math:`h_{-W}(x) = h_W(-x)` for real symmetric A, so the two sides of focus look alike.
 
-    The gradient of every even aberration is zero at :math:`W = 0`; start at :func:`zernike_start`.
+    The gradient of every even aberration is zero at :math:`W = 0`; start at :func:`.zernike_start`.
 
     Args:
         amplitude: :math:`A`, 0…1, or complex with a phase of its own. phase_waves: :math:`W`, waves.

@@ -12,23 +12,15 @@ from torch import Tensor, nn
 from physlayer.core.fft import fast_length
 from physlayer.core.layer import PhysicalLayer
 from physlayer.core.validation import plain_number
-from physlayer.optics.pupil import (
-    RIM,
-    border_energy,
-    defocus_waves,
-    disc,
-    point_spread,
-    pupil_grid,
-    sample_map,
-    zernike,
-)
+from physlayer.optics.pupil import RIM, border_energy, defocus_waves, disc, point_spread, ring_zones, sample_map
+from physlayer.optics.pupil_sampling import lit_grid, pupil_sampling
+from physlayer.optics.zernike import zernike
 
 __all__ = ["PupilLayer"]
 
-FEWEST_CELLS = 32  # of the pupil's radius: Zernike polynomials keep their rms within a percent
-MOST_SAMPLES = 2048  # of the fine grid along one axis
 MOST_AT_BORDER = 1e-3  # share of the light in the outermost samples
-REACH = 8.0  # half the window at least, λ/NA, beyond what defocus needs
+VECTORS = {"zernike_waves": "(J,)", "ring_radii": "(R,)", "ring_waves": "(R,)"}
+MAPS = ("phase_map_waves", "amplitude_map")
 
 
 class PupilLayer(PhysicalLayer):
@@ -99,34 +91,31 @@ class PupilLayer(PhysicalLayer):
             raise ValueError("Expected defocus_um, outer_radius and inner_radius to be one number each.")
         if (ring_radii is None) != (ring_waves is None):
             raise ValueError("Expected ring_radii and ring_waves together, one phase for each radius.")
-        vectors = {"zernike_waves": zernike_waves, "ring_radii": ring_radii, "ring_waves": ring_waves}
-        maps = {"phase_map_waves": phase_map_waves, "amplitude_map": amplitude_map}
-        for name, value in (vectors | maps).items():
-            if value is None:
-                continue
-            shapes, wanted = ((1,), "(J,)") if name in vectors else ((2, 3), "(n, n) or (C, n, n)")
-            if not isinstance(value, Tensor) or value.ndim not in shapes:
-                raise ValueError(f"Expected {name} to be a tensor {wanted}, but got {_shape(value)}.")
-            if value.ndim == 3 and len(value) not in (1, len(self.wavelength_um)) and len(self.wavelength_um) > 1:
-                raise ValueError(f"Expected {name} to have one map, or one per wavelength, but got {_shape(value)}.")
-            unit = "waves" if name.endswith("waves") else "pupil radius" if name == "ring_radii" else "1"
-            low, high = (0.0, 1.0) if unit != "waves" else (-math.inf, math.inf)
-            self.register_physical(name, value, unit=unit, low=low, high=high)
+        shapes = {"zernike_waves": zernike_waves, "ring_radii": ring_radii, "ring_waves": ring_waves}
+        for name, value in (shapes | {"phase_map_waves": phase_map_waves, "amplitude_map": amplitude_map}).items():
+            if value is not None:
+                _check_shape(name, value, len(self.wavelength_um))
+                unit = "waves" if name.endswith("waves") else "pupil radius" if name == "ring_radii" else "1"
+                low, high = (0.0, 1.0) if unit != "waves" else (-math.inf, math.inf)
+                self.register_physical(name, value, unit=unit, low=low, high=high)
         if ring_radii is not None and ring_waves is not None and len(ring_radii) != len(ring_waves):
             raise ValueError(
                 f"Expected one of ring_waves for each of {len(ring_radii)} radii, but got {len(ring_waves)}."
             )
-
         if zernike_waves is not None:
             numbers = range(4, 4 + len(zernike_waves)) if zernike_numbers is None else zernike_numbers
             if len(numbers) != len(zernike_waves):
                 raise ValueError(f"Expected {len(zernike_waves)} zernike_numbers, but got {len(numbers)}.")
             self.zernike_numbers = list(numbers)
-        window = window_pixels
-        while True:  # until the window holds what the pupil spreads at its start
-            self._lay_grid(oversample, window, stated_um)
+        self._lay_sufficient_grid(oversample, window_pixels, stated_um)
+
+    def _lay_sufficient_grid(self, oversample: int | None, window_pixels: int | None, stated: Sequence[float]) -> None:
+        """A grid whose window holds what the pupil spreads at its start."""
+        wanted = window_pixels
+        while True:
+            self._lay_grid(oversample, wanted, stated)
             with torch.no_grad():
-                lost = float(border_energy(self.samples(self.pupil_x.new_tensor(list(stated_um)))).max())
+                lost = float(border_energy(self.samples(self.pupil_x.new_tensor(list(stated)))).max())
             if lost <= MOST_AT_BORDER:
                 return
             if window_pixels is not None:
@@ -134,44 +123,24 @@ class PupilLayer(PhysicalLayer):
                     f"Expected window_pixels to hold the point spread function with at most {MOST_AT_BORDER:g} of its "
                     f"light at the border, but got {lost:.2g} there with {window_pixels} pixels; use more."
                 )
-            window = fast_length(math.ceil(1.25 * self.window_pixels), odd=True)
+            wanted = fast_length(math.ceil(1.25 * self.window_pixels), odd=True)
 
     def _lay_grid(self, oversample: int | None, window_pixels: int | None, stated: Sequence[float]) -> None:
         """Samples fine enough for the intensity, a window wide enough for the pupil's grid and the defocus."""
-        aperture, shortest, longest = self.numerical_aperture, min(self.wavelength_um), max(self.wavelength_um)
-        finest = shortest / (4 * aperture)
-        wanted = math.ceil(self.pitch_um / finest * (1 - 1e-9))
-        if oversample is None:
-            oversample = wanted + 1 - wanted % 2
-        self.oversample = plain_number("oversample", oversample, 1, 255, whole=True)
-        if self.oversample < wanted or self.oversample % 2 == 0:
-            raise ValueError(
-                f"Expected oversample to be odd and at least {wanted}, so that samples are {finest:.3g} µm or finer, "
-                f"but got {oversample}."
-            )
-        farthest = float(self.defocus_um.detach().abs()) + max(abs(place) for place in stated)
-        reach = REACH * longest / aperture + 1.25 * aperture * farthest / self.refractive_index
-        least = math.ceil(FEWEST_CELLS * longest / (aperture * self.pitch_um) * (1 - 1e-9))
-        if window_pixels is None:
-            window_pixels = fast_length(max(least, math.ceil(2 * reach / self.pitch_um)), odd=True)
-        self.window_pixels = plain_number("window_pixels", window_pixels, 1, 10**9, whole=True)
-        if self.window_pixels < least or self.window_pixels % 2 == 0:
-            raise ValueError(
-                f"Expected window_pixels to be odd and at least {least}, so that the pupil has a radius of "
-                f"{FEWEST_CELLS} cells, but got {window_pixels}."
-            )
+        aperture, pitch = self.numerical_aperture, self.pitch_um
+        self.oversample, self.window_pixels = pupil_sampling(
+            aperture,
+            self.wavelength_um,
+            pitch,
+            refractive_index=self.refractive_index,
+            defocus_um=float(self.defocus_um.detach().abs()) + max(abs(place) for place in stated),
+            oversample=oversample,
+            window_pixels=window_pixels,
+        )
         size = self.window_pixels * self.oversample
-        if size > MOST_SAMPLES:
-            raise ValueError(
-                f"Expected a point spread function of at most {MOST_SAMPLES} samples along an axis, but got {size}; "
-                f"lower the defocus or the aberrations, or bin the image first."
-            )
-        spacing = self.pitch_um / self.oversample
-        radii = torch.tensor([size * spacing * aperture / c for c in self.wavelength_um], dtype=torch.float64)
-        x, y = pupil_grid(size, radii)
-        reach = math.ceil(float(radii.max()))
-        first, beyond = max(size // 2 - reach, 0), size // 2 + reach + 1
-        x, y = (axis[:, first:beyond, first:beyond] for axis in (x, y))  # cells around it are dark
+        cells = [size * (pitch / self.oversample) * aperture / colour for colour in self.wavelength_um]
+        radii = torch.tensor(cells, dtype=torch.float64)
+        x, y = lit_grid(size, radii)
         kind = torch.get_default_dtype()
         self.register_buffer("pupil_x", x.to(kind), persistent=False)
         self.register_buffer("pupil_y", y.to(kind), persistent=False)
@@ -197,14 +166,8 @@ class PupilLayer(PhysicalLayer):
             phase = phase + sample_map(self.phase_map_waves, self.pupil_x, self.pupil_y)
         if "amplitude_map" in self.quantities:
             amplitude = amplitude * sample_map(self.amplitude_map, self.pupil_x, self.pupil_y)
-        if "ring_radii" in self.quantities:  # a sum of fields: linear in the edges, so that their surrogate is exact
-            inside = [disc(rho, radius, self.cell) for radius in self.ring_radii.sort().values]
-            outer = [*inside[1:], torch.ones_like(rho)]
-            angles = 2 * math.pi * self.ring_waves[:, None, None, None] * blue
-            zones = [
-                torch.polar(torch.ones_like(a), a) * (o - i) for a, i, o in zip(angles, inside, outer, strict=True)
-            ]
-            amplitude = amplitude * (inside[0] + sum(zones))
+        if "ring_radii" in self.quantities:
+            amplitude = amplitude * ring_zones(rho, self.ring_radii, self.ring_waves * blue.unsqueeze(-1), self.cell)
         return amplitude, phase * blue, clear
 
     def samples(self, defocus: Tensor) -> Tensor:
@@ -243,7 +206,7 @@ class PupilLayer(PhysicalLayer):
 
     def channels(self) -> int:
         """Channels the images must have, one per wavelength or map; 1 for any."""
-        maps = [getattr(self, name) for name in ("phase_map_waves", "amplitude_map") if name in self.quantities]
+        maps = [getattr(self, name) for name in MAPS if name in self.quantities]
         return max(len(self.wavelength_um), *(len(m) if m.ndim == 3 else 1 for m in maps), 1)
 
     def settings(self) -> dict:
@@ -260,5 +223,10 @@ class PupilLayer(PhysicalLayer):
         return settings
 
 
-def _shape(value: object) -> str:
-    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+def _check_shape(name: str, value: Tensor | nn.Parameter, colours: int) -> None:
+    wanted = VECTORS.get(name, "(n, n) or (C, n, n)")
+    if not isinstance(value, Tensor) or value.ndim not in ((1,) if name in VECTORS else (2, 3)):
+        found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"Expected {name} to be a tensor {wanted}, but got {found}.")
+    if value.ndim == 3 and len(value) not in (1, colours) and colours > 1:
+        raise ValueError(f"Expected {name} to have one map, or one per wavelength, but got {tuple(value.shape)}.")

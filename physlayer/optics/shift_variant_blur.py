@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,48 +11,14 @@ from physlayer.core.quantity import Quantity
 from physlayer.core.validation import one_of, plain_number
 from physlayer.optics.blur import TRUNCATE, gaussian_kernel
 from physlayer.optics.convolution import BORDERS, bordered
+from physlayer.optics.nodes import from_nodes, node_weights
 from physlayer.optics.shift_variant_convolution import gather, scatter
 
-__all__ = ["GaussianBlurMap", "ShiftVariantBlur", "from_nodes", "node_weights"]
+__all__ = ["GaussianBlurMap", "ShiftVariantBlur"]
 
 MODELS = {"scatter": scatter, "gather": gather}
 MATRICES = 64  # pixels along a side: up to here products with matrices are faster than transforms
 FIRST_WIDTH = 0.3  # pixels: below, a sampled Gaussian is the identity to half a percent
-
-
-def node_weights(nodes: tuple[int, int], size: tuple[int, int], *, like: Tensor | None = None) -> Tensor:
-    r"""Bilinear hats: the share that each node of a grid has in each pixel, of sum 1 over the nodes.
-
-    Node :math:`(p, q)` of :math:`P \times Q` lies at the pixel :math:`(p\,(H-1)/(P-1),\; q\,(W-1)/(Q-1))`, the outer
-    ones in the corners of the image; a single node is the same everywhere.
-
-    Args:
-        nodes: :math:`(P, Q)`. size: :math:`(H, W)`, pixels. like: tensor with the dtype and device to use.
-
-    Shape:
-        ``(P Q, H, W)``.
-
-    Example:
-        >>> node_weights((1, 2), (1, 5))
-        tensor([[[1.0000, 0.7500, 0.5000, 0.2500, 0.0000]],
-        <BLANKLINE>
-                [[0.0000, 0.2500, 0.5000, 0.7500, 1.0000]]])
-    """
-    rows, columns = (_hats(count, pixels, like) for count, pixels in zip(nodes, size, strict=True))
-    return (rows[:, None, :, None] * columns[None, :, None, :]).flatten(0, 1)
-
-
-def _hats(count: int, pixels: int, like: Tensor | None) -> Tensor:
-    kind = torch.empty(0) if like is None else like
-    place = torch.linspace(0, count - 1, pixels, dtype=kind.dtype, device=kind.device)
-    node = torch.arange(count, dtype=kind.dtype, device=kind.device)
-    return (1 - (place - node[:, None]).abs()).clamp(min=0)
-
-
-def from_nodes(values: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps ``(…, H, W)`` of a quantity given at nodes ``(…, P, Q)``, interpolated by :func:`node_weights`."""
-    rows, columns = (_hats(count, pixels, values) for count, pixels in zip(values.shape[-2:], size, strict=True))
-    return rows.mT @ values @ columns
 
 
 class _BlurField(PhysicalLayer):
@@ -96,7 +60,7 @@ class ShiftVariantBlur(_BlurField):
     one the best blur is none.
 
     Args:
-        kernels: :math:`b_r`, unit 1, of odd size: ``(P, Q, h, w)`` at nodes (see :func:`node_weights`), or
+        kernels: :math:`b_r`, unit 1, of odd size: ``(P, Q, h, w)`` at nodes (see :func:`.node_weights`), or
             ``(R, h, w)`` with ``weights``. ``nn.Parameter`` learns them (start above 0).
         weights: :math:`w_r` at coarse nodes ``(R, P, Q)``, unit 1; ``nn.Parameter`` learns them (start above 0).
         model: ``"scatter"``: object-side, each point of the object spreads its light, an imaging lens;
@@ -140,11 +104,11 @@ class ShiftVariantBlur(_BlurField):
             not isinstance(weights, Tensor) or weights.ndim != 3 or len(weights) != len(kernels)
         ):
             raise ValueError(f"Expected weights to be ({len(kernels)}, P, Q), but got {_shape(weights)}.")
-        learning = functools.partial(self.register_physical, unit="1", low=0.0, high=1.0, logarithmic=True)
-        learning("kernels", kernels, free=Quantity("unscaled_kernels", low=0.0))
+        free = Quantity("unscaled_kernels", low=0.0), Quantity("unscaled_weights", low=0.0)
+        self.register_physical("kernels", kernels, unit="1", low=0.0, high=1.0, logarithmic=True, free=free[0])
         _require_light(self.unscaled_kernels, (-2, -1), "every kernel")
         if weights is not None:
-            learning("weights", weights, free=Quantity("unscaled_weights", low=0.0))
+            self.register_physical("weights", weights, unit="1", low=0.0, high=1.0, logarithmic=True, free=free[1])
             _require_light(self.unscaled_weights, (0,), "the kernels at every node")
 
     @property
@@ -177,7 +141,7 @@ class GaussianBlurMap(_BlurField):
     :class:`~physlayer.optics.blur.Blur` σ has hardly a gradient near 0: start at 0.5 pixels or more.
 
     Args:
-        sigma_pixels: :math:`\sigma` at nodes ``(P, Q)`` that span the image (see :func:`node_weights`), pixels;
+        sigma_pixels: :math:`\sigma` at nodes ``(P, Q)`` that span the image (see :func:`.node_weights`), pixels;
             ``nn.Parameter`` learns it, between 0 and ``radius / 4``.
         radius: reach of the kernels, pixels, at least :math:`4\sigma`. widths: how many, 0 and the largest among them.
         model, border: see :class:`ShiftVariantBlur`.

@@ -19,8 +19,9 @@ from physlayer.optics.blur import Blur
 from physlayer.optics.coherent import CoherentImaging
 from physlayer.optics.illumination import LedIllumination
 from physlayer.optics.incoherent import IncoherentImaging
-from physlayer.optics.pupil import OBJECTIVES, zernike_start
+from physlayer.optics.pupil import OBJECTIVES
 from physlayer.optics.shift_variant_blur import GaussianBlurMap, ShiftVariantBlur
+from physlayer.optics.zernike import zernike_start
 from physlayer.testing.layer_case import LayerCase, demand, full
 from physlayer.testing.sensor_cases import SENSOR_LAYERS
 from physlayer.testing.subset_cases import SUBSET_LAYERS

@@ -11,7 +11,8 @@ from scipy.special import j1
 from torch import nn
 
 from physlayer import IncoherentImaging, noise_draw, seed_noise
-from physlayer.optics.pupil import OBJECTIVES, modulation, zernike_start
+from physlayer.optics.pupil import OBJECTIVES, modulation
+from physlayer.optics.zernike import zernike_start
 
 LENS = {"numerical_aperture": 0.5, "wavelength_um": 0.5, "pitch_um": 0.25}  # λ/(4 NA) exactly: one sample per pixel
 

@@ -16,13 +16,11 @@ from physlayer.optics.pupil import (
     depth_of_field_um,
     disc,
     modulation,
-    noll_indices,
     point_spread,
     pupil_grid,
     sample_map,
-    zernike,
-    zernike_start,
 )
+from physlayer.optics.zernike import noll_indices, zernike, zernike_start
 
 SIZE, RADIUS = 1024, 32  # samples of λ/(32 NA)
 STEP = RADIUS / SIZE  # unit λ/NA

@@ -9,7 +9,7 @@ from physlayer import Blur, GaussianBlurMap, ShiftVariantBlur
 from physlayer.optics import shift_variant_blur as blur_field
 from physlayer.optics.blur import gaussian_kernel
 from physlayer.optics.convolution import BORDERS, convolve
-from physlayer.optics.shift_variant_blur import from_nodes, node_weights
+from physlayer.optics.nodes import from_nodes, node_weights
 from physlayer.optics.shift_variant_convolution import gather, scatter
 
 MODELS = (scatter, gather)

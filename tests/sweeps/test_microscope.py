@@ -9,7 +9,8 @@ from torch import nn
 from physlayer import camera_cost, noise_draw
 from physlayer.experiment.spec import Point
 from physlayer.optics.illumination import led_stack
-from physlayer.optics.pupil import defocus_waves, pupil_grid, zernike
+from physlayer.optics.pupil import defocus_waves, pupil_grid
+from physlayer.optics.zernike import zernike
 
 
 def point(value, shape=(1, 32, 32), seed=0):
