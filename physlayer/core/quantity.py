@@ -64,10 +64,11 @@ def as_quantity(name: str, value: float | Tensor | nn.Parameter) -> Tensor:
             f"Expected {name} to be a plain value or an nn.Parameter, but got a tensor computed from one, which "
             f"would stay fixed; wrap the result: nn.Parameter(value.detach().view(...))."
         )
-    if getattr(value, "physical_owner", None) is not None:
+    owner = getattr(value, "physical_owner", None)
+    if owner is not None:
         raise ValueError(
             f"Expected {name} to have an nn.Parameter of its own, but got one that is already the "
-            f"{value.physical_owner} of a layer; pass nn.Parameter(value.detach().clone())."
+            f"{owner} of a layer; pass nn.Parameter(value.detach().clone())."
         )
     if tensor.numel() == 0 or not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"Expected {name} to be finite and not empty, but got {summary(tensor)}.")
