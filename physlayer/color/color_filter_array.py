@@ -114,9 +114,13 @@ class ColorFilterArray(PhysicalLayer):
     def _tile(self, noise: Tensor | None = None) -> Tensor:
         if "tile" not in self.learned():
             return self.given_tile
-        relaxation = self.relaxation if self.training else "straight_through"
-        kind = {"relaxation": relaxation, "sharpness": self.sharpness, "temperature": self.temperature}
-        return tile_of_logits(self.tile_logits, **kind, gumbel=noise)
+        return tile_of_logits(
+            self.tile_logits,
+            relaxation=self.relaxation if self.training else "straight_through",
+            sharpness=self.sharpness,
+            temperature=self.temperature,
+            gumbel=noise,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)

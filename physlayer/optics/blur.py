@@ -147,8 +147,10 @@ class Blur(PhysicalLayer):
         if dark and bool((kernel.detach() > 0).any()):  # a step of the optimiser is a share of the light
             with torch.no_grad():
                 kernel /= kernel.sum((-2, -1), keepdim=True)
-        learning = {"unit": "1", "low": 0.0, "high": 1.0, "logarithmic": not dark, "magnitude": dark}
-        self.register_physical("kernel", kernel, **learning, free=Quantity("unscaled_kernel", low=0.0))
+        free = Quantity("unscaled_kernel", low=0.0)
+        self.register_physical(
+            "kernel", kernel, unit="1", low=0.0, high=1.0, logarithmic=not dark, magnitude=dark, free=free
+        )
 
     @property
     def kernel(self) -> Tensor:
