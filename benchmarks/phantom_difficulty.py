@@ -20,11 +20,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from physlayer.tasks.blood_cells.phantom import Phantom, make_phantom
 from torch import Tensor, nn
 from torch.nn import functional
 
 from physlayer.metrics import cluster_bootstrap, paired_difference
+from physlayer.tasks.blood_cells.phantom import Phantom, make_phantom
 
 # Data
 TRAIN_IMAGES = 2000

@@ -19,15 +19,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from physlayer.tasks.blood_cells import TASK
-from physlayer.tasks.blood_cells.kaggle import load_folder
-from physlayer.tasks.networks import ConvolutionalNetwork
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from physlayer.data.image_set import ImageSet
+from physlayer.tasks.blood_cells import TASK
+from physlayer.tasks.blood_cells.kaggle import load_folder
+from physlayer.tasks.networks import ConvolutionalNetwork
 from physlayer.training.loop import fit
 from physlayer.training.recipe import Recipe
 

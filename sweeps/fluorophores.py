@@ -28,7 +28,6 @@ from __future__ import annotations
 import sys
 
 import torch
-from physlayer.tasks.fluorophores import CLASSES, EMISSION
 from torch import Tensor, nn
 
 from physlayer import SpectralFilters
@@ -36,6 +35,7 @@ from physlayer.color.spectra import rgb_camera_curves, wavelength_axis
 from physlayer.color.unmixing import cramer_rao_bound
 from physlayer.experiment import Point, Sweep, Variant, main, no_layer
 from physlayer.sensor import SENSORS, industrial_sensor
+from physlayer.tasks.fluorophores import CLASSES, EMISSION
 
 PHOTONS = 100.0  # of one exposure, where the abundances sum to 1
 KIND = "pregius345"

@@ -28,10 +28,10 @@ from __future__ import annotations
 import sys
 
 import torch
-from physlayer.tasks.ultrasound.phantom import NOISE_RMS, ocular_array, ocular_camera
 from torch import Tensor, nn
 
 from physlayer.experiment import Point, Sweep, Variant, main
+from physlayer.tasks.ultrasound.phantom import NOISE_RMS, ocular_array, ocular_camera
 
 ELEMENTS = 128
 PITCH_MM = 0.077  # half a wavelength at 10 MHz in tissue

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from physlayer.tasks.loading import load_entry_point, load_file
 from torch import Tensor, nn
 
 from physlayer.data.image_set import TaskData
+from physlayer.tasks.loading import load_entry_point, load_file
 from physlayer.training.recipe import Recipe
 
 __all__ = ["Options", "Task", "get_task", "refuse", "register", "sendable_task", "task_names"]

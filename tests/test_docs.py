@@ -43,8 +43,9 @@ def test_the_pythons_that_the_package_names_are_the_tested_ones():
 
 def test_python_blocks_of_the_guide_run_in_order(tmp_path, monkeypatch):
     import torch
-    from physlayer.tasks import base
     from torch import nn
+
+    from physlayer.tasks import base
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(base, "_found", {})  # the guide registers its task
@@ -62,10 +63,10 @@ def test_task_and_sweep_of_the_guide_run(tmp_path, monkeypatch):
 
     import numpy as np
     import torch
-    from physlayer.tasks import Options, base
     from torch import nn
 
     from physlayer.experiment import main
+    from physlayer.tasks import Options, base
 
     page = (ROOT / "docs" / "your_own_data.md").read_text(encoding="utf-8")
     own = page[page.index("## A task of your own") :]

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from pages import fill
-from physlayer.sweeps.bit_depth import SWEEP
 from tables import (
     DOCS,
     accuracy_table,
@@ -33,6 +32,7 @@ from physlayer.experiment.record import Record, TestSet
 from physlayer.experiment.scores import ScoreTable, score_table
 from physlayer.experiment.summary import paired_rows, summary_rows, write_summary
 from physlayer.metrics import seed_correlation
+from physlayer.sweeps.bit_depth import SWEEP
 
 FIGURE_ARMS = ("fixed", "tuned", "learned", "per_pixel", "bit_budget", "bit_lattice", "none")
 NAME = "bit_depth_blood_cells"

@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from pages import fill
-from physlayer.sweeps.bit_depth import SWEEP
-from physlayer.tasks.base import Options
 from tables import DOCS, load, provenance_lines, table
 
 from physlayer.experiment.plot_style import bare, image_bytes, panels
 from physlayer.experiment.report.explanations import scale_of
 from physlayer.experiment.report.rebuild import data_of, rebuild_model
 from physlayer.saliency import randomisation_check, rank_correlation, saliency
+from physlayer.sweeps.bit_depth import SWEEP
+from physlayer.tasks.base import Options
 
 METHODS = {"guided_backpropagation": "guided backpropagation", "grad_cam": "Grad-CAM", "gradient": "gradient"}
 DRAWN = ("guided_backpropagation", "grad_cam")

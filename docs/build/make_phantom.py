@@ -17,11 +17,10 @@ from pages import fill
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks/ is not installed
 
-from physlayer.tasks.blood_cells.phantom import CLASS_NAMES, make_phantom
-
 from benchmarks.phantom_difficulty import CONDITIONS, TEST_SEED
 from physlayer.color.srgb import linear_to_srgb
 from physlayer.experiment.plot_style import BOUND_COLOUR, COLOURS, bare
+from physlayer.tasks.blood_cells.phantom import CLASS_NAMES, make_phantom
 
 DOCS = Path(__file__).resolve().parents[1]
 SHOWN = ("full", "2-bit", "1-bit", "/4", "grey")

@@ -17,8 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from pages import fill
-from physlayer.sweeps.overview import SWEEP
-from physlayer.tasks.base import Options, get_task
 from tables import DOCS, interval, load, provenance_lines, table
 
 from physlayer.data.image_set import ImageSet
@@ -28,6 +26,8 @@ from physlayer.experiment.plot_style import bare, image_bytes, panels
 from physlayer.experiment.report.formats import on_screen
 from physlayer.experiment.scores import ScoreTable, score_table
 from physlayer.experiment.summary import summary_rows
+from physlayer.sweeps.overview import SWEEP
+from physlayer.tasks.base import Options, get_task
 
 REAL = {"blood_cells": "blood_cells", "digits": "mnist", "histology": "warwick", "ultrasound": "fetal_head"}
 SHOWN = 4  # images of each kind

@@ -24,14 +24,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from pages import fill
-from physlayer.sweeps.bit_depth import SWEEP
-from physlayer.tasks.base import Options
-from physlayer.tasks.digits.numpy_forward import numpy_forward
 from tables import DOCS, interval, load, provenance_lines, table
 
 from physlayer.experiment.record import Record
 from physlayer.experiment.report.rebuild import data_of, rebuild_model
 from physlayer.experiment.scores import score_table
+from physlayer.sweeps.bit_depth import SWEEP
+from physlayer.tasks.base import Options
+from physlayer.tasks.digits.numpy_forward import numpy_forward
 
 # Folder of the runs: what stands in the table, coursework, aim.
 ROWS = {

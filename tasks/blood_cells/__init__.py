@@ -6,12 +6,12 @@ import os
 
 import numpy as np
 import torch
-from physlayer.tasks.base import Options
-from physlayer.tasks.cache import cached
-from physlayer.tasks.networks import build_network
 from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
+from physlayer.tasks.base import Options
+from physlayer.tasks.cache import cached
+from physlayer.tasks.networks import build_network
 from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "BloodCells"]

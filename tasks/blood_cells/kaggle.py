@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
+from physlayer.data.image_set import ImageSet
 from physlayer.tasks.blood_cells.content_groups import group_by_content
 from physlayer.tasks.blood_cells.decoding import cached_images
 from physlayer.tasks.blood_cells.file_sources import given_sources, shipped_sources
-
-from physlayer.data.image_set import ImageSet
 
 SPLITS = ("TRAIN", "TEST")
 SUFFIXES = (".jpeg", ".jpg", ".png")

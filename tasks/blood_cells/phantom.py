@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
+
 from physlayer.tasks.blood_cells.phantom_cells import CLASS_NAMES, draw_smear
 from physlayer.tasks.blood_cells.phantom_shapes import AXIS_UM, FIELD_UM, FINE
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.random import Generator
+
 from physlayer.tasks.blood_cells.phantom_shapes import FIELD_UM, FINE, band_noise, blob, bridge, hump, specks
 
 CLASS_NAMES = ("eosinophil", "lymphocyte", "monocyte", "neutrophil")

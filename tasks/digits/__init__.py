@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from physlayer.tasks.base import Options, refuse
-from physlayer.tasks.digits.networks import build_network
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.data.splits import group_split
+from physlayer.tasks.base import Options, refuse
+from physlayer.tasks.digits.networks import build_network
 from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "Digits", "embedded_digits"]

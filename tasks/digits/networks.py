@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from physlayer.tasks.networks import NETWORKS as SHARED
-from physlayer.tasks.networks import Perceptron
 from torch import Tensor, nn
 
 from physlayer.core.validation import plain_number
+from physlayer.tasks.networks import NETWORKS as SHARED
+from physlayer.tasks.networks import Perceptron
 
 __all__ = ["NETWORKS", "CourseNetwork", "build_network"]
 

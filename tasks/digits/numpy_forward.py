@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from torch import Tensor, nn
+
 from physlayer.tasks.digits.networks import CourseNetwork
 from physlayer.tasks.digits.numpy_layers import Pair, batch_norm, convolve, dense, flatten, hard_tanh, max_pool, relu
 from physlayer.tasks.networks import Perceptron
-from torch import Tensor, nn
 
 __all__ = ["numpy_forward"]
 

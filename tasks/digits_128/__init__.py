@@ -10,11 +10,11 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
-from physlayer.tasks.base import Options
-from physlayer.tasks.digits import Digits
 from torch import Tensor
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
+from physlayer.tasks.base import Options
+from physlayer.tasks.digits import Digits
 from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "FewDigits", "FewImages", "balanced_draw", "turn_shift_zoom"]

@@ -7,18 +7,18 @@ mean metres (:mod:`physlayer.tasks.elevation.scale`).
 from __future__ import annotations
 
 import torch
-from physlayer.tasks.augmentation import eight_views, small_turn
-from physlayer.tasks.base import Options, refuse
-from physlayer.tasks.cache import rendered_sets
-from physlayer.tasks.elevation.scale import CLASS_NAMES
-from physlayer.tasks.networks import build_network
-from physlayer.tasks.number_networks import NetworkInNetwork
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.data.splits import group_split
 from physlayer.problems.classification import Classification
+from physlayer.tasks.augmentation import eight_views, small_turn
+from physlayer.tasks.base import Options, refuse
+from physlayer.tasks.cache import rendered_sets
+from physlayer.tasks.elevation.scale import CLASS_NAMES
+from physlayer.tasks.networks import build_network
+from physlayer.tasks.number_networks import NetworkInNetwork
 from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "Elevation"]

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from physlayer.tasks.elevation.scale import EDGES, FULL_SCALE_M, heat_flow_classes, normalise_elevation
 from physlayer.tasks.hdf5 import dataset, group_names, open_hdf5
-from torch import Tensor
 
 __all__ = ["ElevationSet", "data_share", "load_hdf5"]
 

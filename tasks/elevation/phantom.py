@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.random import Generator
-from physlayer.tasks.elevation.scale import heat_flow_classes
 from torch import Tensor
 
 from physlayer.core.validation import plain_number
+from physlayer.tasks.elevation.scale import heat_flow_classes
 
 __all__ = ["ElevationPhantom", "draw_terrain", "heat_flow", "make_phantom"]
 

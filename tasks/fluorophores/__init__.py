@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from physlayer.tasks.base import Options, refuse
-from physlayer.tasks.networks import build_network
 from torch import Tensor, nn
 
 from physlayer.color.spectra import emission_spectra, wavelength_axis
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
+from physlayer.tasks.base import Options, refuse
+from physlayer.tasks.networks import build_network
 from physlayer.training.recipe import Recipe
 
 __all__ = ["CLASSES", "EMISSION", "TASK", "Fluorophores", "make_cells"]

@@ -21,11 +21,11 @@ Without either, every image is a source of its own, which is right for independe
 from __future__ import annotations
 
 import torch
-from physlayer.tasks.augmentation import lamp, mirror
-from physlayer.tasks.base import Options
 from torch import Tensor, nn
 
 from physlayer.data.image_set import TaskData
+from physlayer.tasks.augmentation import lamp, mirror
+from physlayer.tasks.base import Options
 from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "Folder"]

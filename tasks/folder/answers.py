@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
 from physlayer.tasks.tables import EMPTY, SOURCES, SPLITS, Table, cells_of, rows_of, source_column, split_column
 
 __all__ = ["Answers", "answers", "common_unit"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+
 from physlayer.tasks.folder.answers import Answers, answers
 from physlayer.tasks.folder.layout import PARTS, class_of, mask_pairs, part_of
 from physlayer.tasks.folder.sources import given_sources, groups_file

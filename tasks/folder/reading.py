@@ -14,17 +14,17 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from physlayer.tasks import image_files as one_file
-from physlayer.tasks.cache import cached
-from physlayer.tasks.folder.sizes import brightest, common, require_masks_fit
-from physlayer.tasks.image_files import FULL_SCALE, UnreadableError, read_codes, read_header, read_mask
-from physlayer.tasks.tables import some
 from torch import Tensor
 
 from physlayer.color import srgb as light
 from physlayer.color.srgb import linear_to_srgb, srgb_to_linear
 from physlayer.pixels import area_sampling as areas
 from physlayer.pixels.area_sampling import collect_area
+from physlayer.tasks import image_files as one_file
+from physlayer.tasks.cache import cached
+from physlayer.tasks.folder.sizes import brightest, common, require_masks_fit
+from physlayer.tasks.image_files import FULL_SCALE, UnreadableError, read_codes, read_header, read_mask
+from physlayer.tasks.tables import some
 
 __all__ = ["Images", "read_images", "resized_light"]
 

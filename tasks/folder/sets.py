@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from physlayer.tasks.folder.answers import common_unit
-from physlayer.tasks.folder.kinds import CLASSES, MASKS, Found
-from physlayer.tasks.folder.reading import Images
-from physlayer.tasks.folder.sources import join_copies
-from physlayer.tasks.tables import some
 from torch import Tensor
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
@@ -17,6 +12,11 @@ from physlayer.problems.base import Problem
 from physlayer.problems.classification import Classification
 from physlayer.problems.regression import Regression
 from physlayer.problems.segmentation import Segmentation
+from physlayer.tasks.folder.answers import common_unit
+from physlayer.tasks.folder.kinds import CLASSES, MASKS, Found
+from physlayer.tasks.folder.reading import Images
+from physlayer.tasks.folder.sources import join_copies
+from physlayer.tasks.tables import some
 
 __all__ = ["task_data"]
 

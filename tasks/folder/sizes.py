@@ -6,6 +6,7 @@ from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
+
 from physlayer.tasks.image_files import FULL_SCALE, Header
 
 __all__ = ["Common", "brightest", "common", "require_masks_fit"]

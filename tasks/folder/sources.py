@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
 from physlayer.tasks.tables import ENDINGS, SOURCES, FileNames, Table, cells_of, file_column, read_table, some
 from physlayer.tasks.tables import source_column as column_of
 

@@ -7,13 +7,13 @@ Real: the reduced Warwick-QU set (GlaS, MICCAI 2015; K. Sirinukunwattana et al. 
 from __future__ import annotations
 
 import torch
-from physlayer.tasks.augmentation import eight_views, lamp
-from physlayer.tasks.base import Options, refuse
-from physlayer.tasks.cache import rendered_sets
 from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.problems.segmentation import Segmentation
+from physlayer.tasks.augmentation import eight_views, lamp
+from physlayer.tasks.base import Options, refuse
+from physlayer.tasks.cache import rendered_sets
 from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "Histology"]
@@ -40,10 +40,9 @@ class Histology:
             skip_unreadable="remove damaged images with their masks", drop_straddling="the split is by image",
         )  # fmt: skip
         if options.data is None:
+            from physlayer.color import stains
             from physlayer.tasks import tissue
             from physlayer.tasks.histology import glands, phantom
-
-            from physlayer.color import stains
 
             size = (FAST_SIZE if options.fast else SIZE) if options.width is None else options.width
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
+
 from physlayer.tasks.tissue import Field, band_noise, nuclei
 
 __all__ = ["FIELD", "Gland", "draw_gland", "draw_glands"]

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from physlayer.tasks.histology.glands import FIELD, draw_glands
-from physlayer.tasks.tissue import draw_slide, expose
 from torch import Tensor
 
 from physlayer.core.validation import plain_number
+from physlayer.tasks.histology.glands import FIELD, draw_glands
+from physlayer.tasks.tissue import draw_slide, expose
 
 __all__ = ["HistologyPhantom", "make_phantom", "pixel_area"]
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from physlayer.tasks.augmentation import eight_views, lamp
-from physlayer.tasks.base import Options, refuse
-from physlayer.tasks.cache import rendered_sets
-from physlayer.tasks.networks import build_network
 from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.data.splits import group_split
+from physlayer.tasks.augmentation import eight_views, lamp
+from physlayer.tasks.base import Options, refuse
+from physlayer.tasks.cache import rendered_sets
+from physlayer.tasks.networks import build_network
 from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "LymphNodes"]
@@ -53,10 +53,9 @@ class LymphNodes:
         return TaskData(self.name, CLASSES, pool, test, fingerprint(pool, test), notes)
 
     def _phantom(self, options: Options) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
+        from physlayer.color import stains
         from physlayer.tasks import tissue
         from physlayer.tasks.lymph_nodes import phantom
-
-        from physlayer.color import stains
 
         size = SIZE if options.width is None else options.width
 

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from physlayer.tasks.hdf5 import dataset, open_hdf5, read_rows
 from physlayer.tasks.image_files import UnreadableError, read_codes, read_header
 from physlayer.tasks.tables import read_table
-from torch import Tensor
 
 __all__ = ["PatchSet", "load_image_folder", "load_patch_camelyon"]
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.random import Generator
-from physlayer.tasks.tissue import Field, band_noise, draw_slide, expose, nuclei, scatter
 from torch import Tensor
 
 from physlayer.core.validation import plain_number
+from physlayer.tasks.tissue import Field, band_noise, draw_slide, expose, nuclei, scatter
 
 __all__ = ["CLASS_NAMES", "FIELD", "LymphNodePhantom", "draw_node", "make_phantom"]
 

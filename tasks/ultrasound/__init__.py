@@ -10,13 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from physlayer.tasks.augmentation import mirror, small_turn, white_noise
-from physlayer.tasks.base import Options, refuse
 from torch import Tensor, nn
 
 from physlayer.data.image_set import ImageSet, TaskData, fingerprint
 from physlayer.data.splits import group_split
 from physlayer.problems.regression import Regression
+from physlayer.tasks.augmentation import mirror, small_turn, white_noise
+from physlayer.tasks.base import Options, refuse
 from physlayer.training.recipe import Recipe
 
 __all__ = ["TASK", "Ultrasound"]

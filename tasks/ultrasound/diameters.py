@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from physlayer.tasks.tables import some
 from torch import Tensor
 
 from physlayer.pixels.area_sampling import coverage
+from physlayer.tasks.tables import some
 
 __all__ = ["DiameterImages", "reduce_images", "require_diameters", "require_seen"]
 

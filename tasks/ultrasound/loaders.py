@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from physlayer.tasks.hdf5 import dataset, group_names, open_hdf5
 from physlayer.tasks.image_files import UnreadableError, read_codes, read_header
 from physlayer.tasks.tables import read_table, some

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.random import Generator
-from physlayer.tasks.ultrasound.phantom_eye import FIELD_MM, FINE, REFERENCE, draw_globe, draw_patient, echo_strength
 from torch import Tensor, nn
 
 from physlayer.core.randomness import noise_draw
+from physlayer.tasks.ultrasound.phantom_eye import FIELD_MM, FINE, REFERENCE, draw_globe, draw_patient, echo_strength
 from physlayer.ultrasound.envelope import Envelope, LogCompression
 from physlayer.ultrasound.transducer_array import TransducerArray
 

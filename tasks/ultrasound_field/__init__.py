@@ -7,12 +7,12 @@ Scenes have two channels, the magnitude of the field and its phase in waves, as
 from __future__ import annotations
 
 import torch
-from physlayer.tasks.augmentation import mirror
-from physlayer.tasks.base import Options, refuse
-from physlayer.tasks.ultrasound import Ultrasound
 from torch import Tensor
 
 from physlayer.data.image_set import TaskData
+from physlayer.tasks.augmentation import mirror
+from physlayer.tasks.base import Options, refuse
+from physlayer.tasks.ultrasound import Ultrasound
 
 __all__ = ["TASK", "UltrasoundField"]
 

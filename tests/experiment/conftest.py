@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from physlayer.tasks.base import get_task
 from torch import nn
 
 from physlayer import BitBudget, BitDepth
@@ -25,6 +24,7 @@ from physlayer.experiment.run import Run, make_runs
 from physlayer.experiment.spec import retrained
 from physlayer.experiment.summary import SummaryRow, summary_rows
 from physlayer.metrics.classification import classification_metrics
+from physlayer.tasks.base import get_task
 from physlayer.training.prediction import predict
 
 SHAPE, VALUES, SEEDS, NAMES = (3, 16, 16), (1, 4), (0, 1), ("round", "lobed", "long", '<b>&"')

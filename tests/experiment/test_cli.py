@@ -5,13 +5,13 @@ import importlib
 import numpy as np
 import pytest
 import torch
-from physlayer.sweeps.bit_depth import SWEEP
 
 from physlayer.data.image_set import ImageSet, TaskData
 from physlayer.experiment import main, parse_values
 from physlayer.experiment.arguments import chosen_variants, parse_seeds
 from physlayer.experiment.axis import shown_value
 from physlayer.experiment.preflight import require_judgement
+from physlayer.sweeps.bit_depth import SWEEP
 
 
 def test_values_are_ranges_lists_or_single_numbers():

@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
-from physlayer.sweeps.bit_depth import SWEEP
 
 from physlayer.experiment.arguments import chosen_variants
 from physlayer.experiment.record import as_json
 from physlayer.experiment.records import parse_record, read_test_set, write_test_set
 from physlayer.experiment.run import make_runs
 from physlayer.experiment.summary import summary_rows, write_summary
+from physlayer.sweeps.bit_depth import SWEEP
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from physlayer.sweeps.bit_depth import SWEEP
-from physlayer.tasks.base import Options, get_task
 
 from physlayer.experiment import main
 from physlayer.experiment.records import read_record, read_records, read_test_set
+from physlayer.sweeps.bit_depth import SWEEP
+from physlayer.tasks.base import Options, get_task
 
 SCRIPT = Path(__file__).resolve().parents[2] / "sweeps" / "bit_depth.py"
 SMALL = [

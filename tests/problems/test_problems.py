@@ -229,9 +229,8 @@ SWEEP = Sweep(
 
 @pytest.mark.parametrize("kind", ["regression", "segmentation"])
 def test_sweep_reports_numbers_and_masks_as_it_does_classes(kind, tmp_path, monkeypatch, capsys):
-    from physlayer.tasks import base, register
-
     from physlayer.experiment import runner as engine
+    from physlayer.tasks import base, register
 
     monkeypatch.setattr(base, "_found", {})
     register(Squares(kind))

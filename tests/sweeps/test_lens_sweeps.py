@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from physlayer.sweeps import blur, deconvolution, fluorophores, shift_variant_blur
-from physlayer.tasks.fluorophores import make_cells
 from torch import nn
 
 from physlayer import SENSORS, camera_cost
 from physlayer.color.unmixing import cramer_rao_bound
 from physlayer.experiment.spec import Point
+from physlayer.sweeps import blur, deconvolution, fluorophores, shift_variant_blur
+from physlayer.tasks.fluorophores import make_cells
 
 
 def point(value, shape=(3, 20, 24), scenes=None):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from physlayer.sweeps import defocus, illumination, microscope
 from torch import nn
 
 from physlayer import camera_cost, noise_draw
@@ -11,6 +10,7 @@ from physlayer.experiment.spec import Point
 from physlayer.optics.illumination import led_stack
 from physlayer.optics.pupil import defocus_waves, pupil_grid
 from physlayer.optics.zernike import zernike
+from physlayer.sweeps import defocus, illumination, microscope
 
 
 def point(value, shape=(1, 32, 32), seed=0):

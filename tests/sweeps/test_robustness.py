@@ -5,11 +5,11 @@ import json
 
 import pytest
 import torch
-from physlayer.sweeps import robustness as script
 from torch import nn
 
 from physlayer.experiment.run import make_runs
 from physlayer.experiment.summary import COLUMNS
+from physlayer.sweeps import robustness as script
 
 SMALL = ["--fast", "--seeds", "1", "--epochs", "1", "--jobs", "1", "--noise", "gaussian", "--levels", "0.1"]
 SHARED = {"task": "digits", "data": "ab", "network": "small", "recipe": {"linear": True}}

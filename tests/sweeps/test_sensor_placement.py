@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from physlayer.sweeps.sensor_placement import SWEEP, by_pivots, by_variance, count, uniform_grid
 from torch import nn
 
 from physlayer.data.image_set import ImageSet, TaskData
 from physlayer.experiment.build import point_of
 from physlayer.experiment.spec import Point
+from physlayer.sweeps.sensor_placement import SWEEP, by_pivots, by_variance, count, uniform_grid
 
 ARMS = tuple(variant.name for variant in SWEEP.variants if variant.swept)
 CONFIG = {"seed": 0, "recipe": {"linear": True}}

@@ -4,6 +4,9 @@ import re
 
 import numpy as np
 import pytest
+
+from physlayer.experiment import main
+from physlayer.experiment.records import read_records
 from physlayer.sweeps import (
     blur,
     cameras,
@@ -23,9 +26,6 @@ from physlayer.sweeps import (
     sensor_placement,
     shift_variant_blur,
 )
-
-from physlayer.experiment import main
-from physlayer.experiment.records import read_records
 
 SAMPLES = {
     resolution: 3 * 8 * 8,

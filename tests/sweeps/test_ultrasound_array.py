@@ -4,12 +4,12 @@ import importlib
 
 import pytest
 import torch
-from physlayer.sweeps import ultrasound_array
-from physlayer.tasks.ultrasound.phantom import make_phantom
 from torch import nn
 
 from physlayer.experiment import main
 from physlayer.experiment.spec import Point
+from physlayer.sweeps import ultrasound_array
+from physlayer.tasks.ultrasound.phantom import make_phantom
 
 SWEPT = [variant.name for variant in ultrasound_array.SWEEP.variants if variant.swept]
 

@@ -6,12 +6,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from physlayer.tasks.blood_cells import decoding, file_sources, make_groups_table
-from physlayer.tasks.blood_cells.content_groups import group_by_content
-from physlayer.tasks.blood_cells.kaggle import load_folder, straddling_groups
 from PIL import Image
 
 from physlayer.data.splits import group_split
+from physlayer.tasks.blood_cells import decoding, file_sources, make_groups_table
+from physlayer.tasks.blood_cells.content_groups import group_by_content
+from physlayer.tasks.blood_cells.kaggle import load_folder, straddling_groups
 
 CLASSES = ("EOSINOPHIL", "MONOCYTE")
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from physlayer.sweeps.bit_depth import SWEEP
-from physlayer.tasks.base import Options, get_task
 from PIL import Image
 
 from physlayer.experiment import main
+from physlayer.sweeps.bit_depth import SWEEP
+from physlayer.tasks.base import Options, get_task
 
 CLASSES = ("EOSINOPHIL", "LYMPHOCYTE", "MONOCYTE", "NEUTROPHIL")
 

@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
+
 from physlayer.tasks.blood_cells.phantom import (
     FULL_WELL_ELECTRONS,
     Phantom,

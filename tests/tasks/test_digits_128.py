@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from physlayer.tasks.base import Options, get_task
 from physlayer.tasks.digits_128 import DEGREES, SHIFT, ZOOM, balanced_draw, turn_shift_zoom
-
 from physlayer.training.loop import fit
 from physlayer.training.prediction import predict
 

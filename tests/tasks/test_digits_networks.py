@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
+
 from physlayer.tasks.base import Options, get_task
 from physlayer.tasks.digits.networks import NETWORKS, CourseNetwork
 from physlayer.tasks.digits.numpy_forward import numpy_forward
 from physlayer.tasks.digits.numpy_layers import batch_norm, convolve, max_pool
 from physlayer.tasks.networks import NETWORKS as SHARED
 from physlayer.tasks.networks import Perceptron
-from torch import nn
-from torch.nn import functional as F
 
 torch.set_num_threads(1)
 

@@ -5,14 +5,14 @@ import gzip
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
+
+from physlayer.experiment import main
 from physlayer.sweeps.sensor_placement import SWEEP
 from physlayer.tasks.base import Options, get_task
 from physlayer.tasks.digits import embedded_digits
 from physlayer.tasks.digits.idx import load_folder, read_idx
 from physlayer.tasks.networks import NETWORKS
-from torch.nn import functional as F
-
-from physlayer.experiment import main
 
 HEIGHT, WIDTH = 9, 7  # not square: a transposed image would show
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")

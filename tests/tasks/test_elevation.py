@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+
 from physlayer.tasks.elevation.loaders import data_share, load_hdf5
 from physlayer.tasks.elevation.phantom import detrend, draw_terrain, heat_flow, make_phantom
 from physlayer.tasks.elevation.scale import CLASS_NAMES, EDGES, heat_flow_classes, normalise_elevation

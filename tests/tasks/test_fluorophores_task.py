@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from physlayer.tasks.base import Options, get_task
-from physlayer.tasks.fluorophores import CLASSES, EMISSION, make_cells
 from sklearn.linear_model import LogisticRegression
 
 from physlayer import SpectralFilters
 from physlayer.color.unmixing import unmixing_matrix
+from physlayer.tasks.base import Options, get_task
+from physlayer.tasks.fluorophores import CLASSES, EMISSION, make_cells
 
 
 @pytest.fixture(scope="module")

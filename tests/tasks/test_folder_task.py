@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import sklearn.metrics  # noqa: F401 - a second of loading that is no part of a sweep
 import torch
-from physlayer.sweeps.bit_depth import SWEEP
-from physlayer.tasks.base import Options, get_task
-from physlayer.tasks.folder import reading
-from physlayer.tasks.image_files import read_codes, read_header, read_mask
 from PIL import Image
 
 from physlayer.color.srgb import srgb_to_linear
 from physlayer.experiment import main
+from physlayer.sweeps.bit_depth import SWEEP
+from physlayer.tasks.base import Options, get_task
+from physlayer.tasks.folder import reading
+from physlayer.tasks.image_files import read_codes, read_header, read_mask
 
 GUIDE = Path(__file__).parents[2] / "docs" / "your_own_data.md"
 SIZE = 8

@@ -5,6 +5,9 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter, label
+
+from physlayer.color.stains import light_through, optical_density, stain_vectors, unmix_density
 from physlayer.tasks.histology.glands import FIELD, draw_gland, draw_glands
 from physlayer.tasks.histology.phantom import make_phantom, pixel_area
 from physlayer.tasks.tissue import (
@@ -17,9 +20,6 @@ from physlayer.tasks.tissue import (
     pixel_response,
     scatter,
 )
-from scipy.ndimage import gaussian_filter, label
-
-from physlayer.color.stains import light_through, optical_density, stain_vectors, unmix_density
 
 GOLDEN = "bfcc9ab186a61d7ae56050a1df39bb376dd2822e366a033cbe6e0a35a4248861"
 

@@ -6,8 +6,9 @@ import gzip
 import numpy as np
 import pytest
 import torch
-from physlayer.tasks.lymph_nodes.loaders import load_image_folder, load_patch_camelyon
 from PIL import Image
+
+from physlayer.tasks.lymph_nodes.loaders import load_image_folder, load_patch_camelyon
 
 HEIGHT, WIDTH = 5, 7  # not square: a transposed image would show
 COUNTS = {"train": 9, "valid": 4, "test": 5}

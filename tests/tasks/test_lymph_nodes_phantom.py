@@ -5,6 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+
 from physlayer.tasks.lymph_nodes.phantom import (
     CENTRE_UM,
     CLASS_NAMES,
@@ -15,7 +17,6 @@ from physlayer.tasks.lymph_nodes.phantom import (
     draw_node,
     make_phantom,
 )
-from sklearn.linear_model import LogisticRegression
 
 GOLDEN = "b53187356ffc8aec3ea11ff3c5bb7d73f0ae34b283fbf7a6635d93974a3f0478"
 

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from physlayer.tasks.mask_networks import NETWORKS, build_network
 from torch.nn import functional as F
+
+from physlayer.tasks.mask_networks import NETWORKS, build_network
 
 torch.set_num_threads(1)
 

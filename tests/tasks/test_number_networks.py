@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from physlayer.tasks.number_networks import NETWORKS, BranchedNetwork, NetworkInNetwork
 from torch import nn
+
+from physlayer.tasks.number_networks import NETWORKS, BranchedNetwork, NetworkInNetwork
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -5,11 +5,11 @@ import sys
 import threading
 
 import pytest
-from physlayer.tasks import Options, base, get_task, register, task_names
-from physlayer.tasks.base import sendable_task
 
 from physlayer.experiment import scheduler
 from physlayer.experiment.cli import main
+from physlayer.tasks import Options, base, get_task, register, task_names
+from physlayer.tasks.base import sendable_task
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from physlayer.tasks.augmentation import lamp, mirror, quarter_turn, small_turn, white_noise
 from physlayer.tasks.base import Options, get_task, task_names
 

@@ -6,10 +6,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from physlayer.tasks.ultrasound import loaders
 from physlayer.tasks.ultrasound.diameters import reduce_images
 from physlayer.tasks.ultrasound.loaders import load_folder, load_hdf5, patient_of
-from PIL import Image
 
 NAMES = ("017_HC.png", "017_2HC.png", "020_HC.png")
 LABELS = ((10.0, 6.0, 0.5), (11.0, 6.5, 0.5), (5.0, 3.0, 0.25))

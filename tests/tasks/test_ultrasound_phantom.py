@@ -6,6 +6,8 @@ import math
 import numpy as np
 import pytest
 import torch
+
+from physlayer import Envelope, reading_shape
 from physlayer.tasks.ultrasound.phantom import (
     REFERENCE,
     make_phantom,
@@ -24,8 +26,6 @@ from physlayer.tasks.ultrasound.phantom_eye import (
     draw_patient,
     echo_strength,
 )
-
-from physlayer import Envelope, reading_shape
 
 GOLDEN = "b6f2261a292a67586db164b9aeb0b52aa528b73577e45bbd0efcfef5e073168e"
 PLAIN = Patient(24.2, 23.5, 1.0, 0.0, 0.0)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from physlayer.tasks.histology.warwick import load_folder
 from PIL import Image
+
+from physlayer.tasks.histology.warwick import load_folder
 
 HEIGHT, WIDTH = 6, 9  # not square: a transposed image would show
 NUMBERS = {"Train": ("01", "02", "10"), "Test": ("01", "02")}

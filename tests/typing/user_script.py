@@ -6,11 +6,11 @@ from typing import assert_type
 
 import numpy as np
 import torch
-from physlayer.tasks.base import Options, get_task
 from torch import Tensor, nn
 
 import physlayer as pl
 from physlayer.experiment import no_layer
+from physlayer.tasks.base import Options, get_task
 
 
 class Attenuator(pl.PhysicalLayer):
