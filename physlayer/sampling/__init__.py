@@ -5,7 +5,10 @@ from physlayer.sampling.projection import ProjectionSampling, backproject, proje
 from physlayer.sampling.sensor_placement import SensorPlacement
 from physlayer.sampling.subset_layer import SubsetLayer
 
+ChoosingLayer = SubsetLayer  # the name that it had first
+
 __all__ = [
+    "ChoosingLayer",
     "FourierSampling",
     "ProjectionSampling",
     "SensorPlacement",
