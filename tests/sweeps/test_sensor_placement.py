@@ -7,11 +7,11 @@ from torch import nn
 
 from physlayer.data.image_set import ImageSet, TaskData
 from physlayer.experiment.build import point_of
+from physlayer.experiment.run import Run
 from physlayer.experiment.spec import Point
 from physlayer.sweeps.sensor_placement import SWEEP, by_pivots, by_variance, count, uniform_grid
 
 ARMS = tuple(variant.name for variant in SWEEP.variants if variant.swept)
-CONFIG = {"seed": 0, "recipe": {"linear": True}}
 
 
 def point(keep, shape=(1, 12, 12), seed=0, scenes=60):
@@ -119,17 +119,17 @@ def test_every_arm_sees_training_scenes_alone():
     generator = torch.Generator().manual_seed(0)
     pool, test, others = (torch.rand(40, 2, 6, 6, generator=generator) for _ in range(3))
     data = make_data(pool, test)
-    config = CONFIG | {"value": 1 / 6}
+    run = Run("made", "none", "small", {"linear": True}, SWEEP.name, SWEEP.parameter, "random", 1 / 6, 0)
     held_out = torch.from_numpy(np.isin(data.pool.groups, data.split(0)["validation"].groups))
     assert 0 < int(held_out.sum()) < 40
     elsewhere = make_data(torch.where(held_out[:, None, None, None], others, pool), others)
     trained = make_data(torch.where(held_out[:, None, None, None], pool, others), test)
     for arm in ARMS:
-        (layer,), (same,) = (SWEEP.variant(arm).camera(point_of(config, d)) for d in (data, elsewhere))
+        (layer,), (same,) = (SWEEP.variant(arm).camera(point_of(run, d)) for d in (data, elsewhere))
         assert torch.equal(layer.logits, same.logits) and torch.equal(layer.reference, same.reference)
         if arm in ("variance", "qr"):  # or the test could not fail
-            assert not torch.equal(mask_of(arm, point_of(config, data)), mask_of(arm, point_of(config, trained)))
-    assert torch.equal(point_of(config, data).scenes(), pool[~held_out])
+            assert not torch.equal(mask_of(arm, point_of(run, data)), mask_of(arm, point_of(run, trained)))
+    assert torch.equal(point_of(run, data).scenes(), pool[~held_out])
 
 
 @pytest.mark.parametrize("arm", ARMS)
