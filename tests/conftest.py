@@ -5,6 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers fill the cores
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,14 @@ The files came from ``python sweeps/bit_depth.py --bits 1,2 --seeds 2 --fast --v
 """
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from physlayer.experiment.arguments import chosen_variants
 from physlayer.experiment.record import as_json
-from physlayer.experiment.records import parse_record, read_test_set, write_test_set
+from physlayer.experiment.records import parse_record, read_records, read_test_set, write_test_set
 from physlayer.experiment.run import make_runs
 from physlayer.experiment.summary import summary_rows, write_summary
 from physlayer.sweeps.bit_depth import SWEEP
@@ -55,3 +56,14 @@ def test_a_test_set_is_written_as_it_always_was(tmp_path):
 def test_summary_of_a_sweep_is_byte_identical(records, tmp_path):
     write_summary(tmp_path / "summary.csv", summary_rows(records, read_test_set(GOLDEN)))
     assert (tmp_path / "summary.csv").read_bytes() == (GOLDEN / "summary.csv").read_bytes()
+
+
+def test_table_of_the_real_page_follows_from_the_records_that_are_committed(tmp_path):
+    results = Path(__file__).parents[2] / "docs" / "results"
+    with tarfile.open(results / "bit_depth_blood_cells.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    runs = tmp_path / "bit_depth_blood_cells"
+    records = read_records(runs)
+    assert len(records) == 108
+    write_summary(tmp_path / "summary.csv", summary_rows(records, read_test_set(runs)))
+    assert (tmp_path / "summary.csv").read_bytes() == (results / "bit_depth_blood_cells.csv").read_bytes()
