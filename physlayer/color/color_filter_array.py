@@ -89,7 +89,7 @@ class ColorFilterArray(PhysicalLayer):
         self.temperature = plain_number("temperature", temperature, 1e-3, 1e3)
         self.gumbel, self.noise = bool(gumbel), Noise(noise_seed)
         self.accepts = Accepts(channels=transmission.shape[1])
-        self.pitch, self.red = tuple(tile.shape[1:]), place_of_red(tile, filters)
+        self.pitch, self.red = (tile.shape[1], tile.shape[2]), place_of_red(tile, filters)
         free = Quantity("tile_logits" if isinstance(tile, nn.Parameter) else "given_tile")
         self.register_physical("tile", tile, unit="1", low=0.0, high=1.0, free=free)
         self.register_physical("transmission", transmission, unit="1", low=0.0, high=1.0)
@@ -139,6 +139,7 @@ class ColorFilterArray(PhysicalLayer):
             return filter_planes(y, self.tile)
         # on the scale of the scene: white is 1 in every colour
         white = self.transmission.mean(1)[[self.filters.index(c) for c in "RGB"]]
+        assert self.red is not None  # or the constructor would have refused the output
         return demosaick(y, self.red) / white.view(3, 1, 1).to(y.dtype)
 
     def decoder(self, *, output: str) -> nn.Module:

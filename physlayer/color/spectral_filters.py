@@ -142,6 +142,7 @@ class SpectralFilters(PhysicalLayer):
             self.register_physical("cuts_nm", value, unit="nm", low=low, high=high, free=free)
         else:
             self.register_physical("centre_nm", value, unit="nm", low=low, high=high)
+            assert width_nm is not None  # refused above
             self.register_physical("width_nm", width_nm, unit="nm", low=NARROWEST_NM, high=max(high - low, 20.0))
             _require_size("width_nm", self.width_nm, len(value), "filter")
         self.channels = len(value) + (self.form == "cuts")

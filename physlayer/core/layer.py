@@ -112,7 +112,7 @@ class PhysicalLayer(nn.Module):
         if not learned and not bool(((tensor >= held.low) & (tensor <= held.high)).all()):
             raise ValueError(f"Expected {name} to lie in {held.span}, but got {summary(tensor)}.")
         self.quantities[name] = quantity
-        if not learned:
+        if not isinstance(value, nn.Parameter):
             self.register_buffer(held.name, tensor.detach().clone())
             return
         bound = (
@@ -120,7 +120,7 @@ class PhysicalLayer(nn.Module):
         )
         bound.right_inverse(tensor.detach())  # refuse before anything is registered
         bound.name = held.name
-        value.physical_owner = name  # from here on it holds the free number behind the bound
+        value.physical_owner = name  # type: ignore[attr-defined]  # from here on it holds the free number behind the bound
         self.register_parameter(held.name, value)
         if math.isfinite(held.low) or math.isfinite(held.high):
             parametrize.register_parametrization(self, held.name, bound)
@@ -129,7 +129,7 @@ class PhysicalLayer(nn.Module):
         """A fixed quantity may be set again, to a value that the constructor would take."""
         for quantity in self.__dict__.get("quantities", {}).values():
             if name == quantity.stored.name and name in self._buffers:
-                value = as_replacement(quantity.stored, self._buffers[name], value)
+                value = as_replacement(quantity.stored, getattr(self, name), value)
             elif name == quantity.stored.name and isinstance(value, nn.Parameter) and name not in self._parameters:
                 raise TypeError(
                     f"Expected {name}, which is learned already, to be set with a tensor, but got an nn.Parameter; use "
@@ -137,7 +137,7 @@ class PhysicalLayer(nn.Module):
                 )
             elif quantity.free is not None and name == quantity.name:
                 raise TypeError(f"Expected {name} to follow from {quantity.free.name}, but got a value; set that one.")
-        super().__setattr__(name, value)
+        super().__setattr__(name, value)  # type: ignore[arg-type]  # a module takes any attribute
 
     def learned(self) -> tuple[str, ...]:
         """Names of the quantities that are learned."""
@@ -149,8 +149,8 @@ class PhysicalLayer(nn.Module):
         """The leaf the optimiser moves for a learned quantity (θ behind the bound, or the value itself)."""
         held = self.quantities[name].stored.name
         if parametrize.is_parametrized(self, held):
-            return self.parametrizations[held].original
-        return self._parameters[held]
+            held = f"parametrizations.{held}.original"
+        return self.get_parameter(held)
 
     def sized(self, name: str, x_shape: tuple[int, ...]) -> Tensor:
         """A quantity in a shape that broadcasts over images of ``x_shape``, see :func:`.full_size`."""

@@ -75,7 +75,7 @@ def as_quantity(name: str, value: float | Tensor | nn.Parameter) -> Tensor:
     return tensor
 
 
-def as_replacement(quantity: Quantity, old: Tensor, value: float | Tensor) -> Tensor:
+def as_replacement(quantity: Quantity, old: Tensor, value: object) -> Tensor:
     """The tensor that takes the place of a fixed value, ``old``; a number fills its shape.
 
     Raises:

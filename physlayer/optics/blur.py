@@ -126,7 +126,8 @@ class Blur(PhysicalLayer):
         if kernel is not None:
             self._register_kernel(kernel, radius)
             return
-        width, reach = given[self.form], TRUNCATE if self.form == "sigma_pixels" else 1.0
+        width, reach = (disc_pixels, 1.0) if sigma_pixels is None else (sigma_pixels, TRUNCATE)
+        assert width is not None  # it is the one that is given
         if isinstance(width, Tensor) and width.shape not in ((), (1,), (width.numel(), 1, 1)):
             raise ValueError(f"Expected {self.form} to be one number or (C, 1, 1), but got shape {tuple(width.shape)}.")
         wanted = _reach(width, reach, self.form == "disc_pixels") if radius is None else radius

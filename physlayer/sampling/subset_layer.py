@@ -68,7 +68,9 @@ class SubsetLayer(PhysicalLayer):
         """
         if (logits is None) != (keep is None):
             raise ValueError("Expected logits and keep together, but got only one of them.")
-        if logits is None:
+        if logits is None or keep is None:
+            if places is None:
+                raise ValueError("Expected logits with keep, or places to take them all, but got neither.")
             self.keep = places
             return
         if places is not None and tuple(logits.shape) != (places,):

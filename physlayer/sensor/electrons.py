@@ -174,6 +174,7 @@ class Sensor(PhysicalLayer):
         return full.clamp(max=steps) / steps
 
     def _converter(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        assert self.bits is not None  # without a converter nobody asks
         steps = 2**self.bits - 1
         gain = self.sized("gain_dn_per_electron", x.shape)
         return gain / steps, self.sized("offset_dn", x.shape) / steps

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from physlayer.core.validation import check_bits, one_of, plain_number
@@ -86,7 +88,7 @@ def industrial_sensor(
         >>> camera.bits, 0.7 < float(camera(torch.ones(1, 1, 50, 50)).mean()) < 0.85  # white is below the last code
         (12, True)
     """
-    settings = fitted_gain(bits, exposure_photons, kind=kind, headroom=headroom)
+    settings: dict[str, Any] = {**fitted_gain(bits, exposure_photons, kind=kind, headroom=headroom)}
     settings["dark_current_electrons_per_second"] = dark_current_electrons_per_second
     if gain_dn_per_electron is not None:
         scale = gain_dn_per_electron.detach() / settings["gain_dn_per_electron"]
@@ -106,5 +108,5 @@ def photons_at_full_well(kind: str = KIND) -> float:
         >>> round(photons_at_full_well("icx625"))
         14894
     """
-    kind = SENSORS[one_of("kind", kind, SENSORS)]
-    return kind["full_well_electrons"] / kind["quantum_efficiency"]
+    sensor = SENSORS[one_of("kind", kind, SENSORS)]
+    return sensor["full_well_electrons"] / sensor["quantum_efficiency"]

@@ -156,7 +156,7 @@ class TransducerArray(SubsetLayer):
         with torch.autocast(x.device.type, enabled=False):
             field = x if self.input == "field" else field_of(x, self.input)
             drive = self.drive(x).to(field.real.dtype)
-            field = scanned(field, self.point_spread(drive, tuple(field.shape[2:])))
+            field = scanned(field, self.point_spread(drive, (field.shape[2], field.shape[3])))
             pulse = self.frequency_mhz.to(drive), self.cycles, self.pixel_mm[0], self.pulse_rows, self.sound_mm_per_us
             field = along_depth(field, axial_pulse(*pulse))
             if self.noisy:
