@@ -82,9 +82,10 @@ def chosen_candidate(variant: Variant, point: Point, search: Sequence[Trial], pr
 def assemble(task: Task, run: Run, layers: list[nn.Module], data: TaskData) -> nn.Sequential:
     """Camera and an untrained network for what the camera hands over; the network is always the last module."""
     scene = scene_shape(data)
+    reading = handed_over(nn.Sequential(*layers), scene)
     with seeded(run.seed):
-        network = task.network(run.network, network_input(layers, scene), data.problem.outputs)
-    return join(layers, network, scene)
+        network = task.network(run.network, _seen(reading, scene), data.problem.outputs)
+    return _joined(layers, network, reading, scene)
 
 
 class SpreadReading(nn.Sequential):
@@ -96,8 +97,7 @@ class SpreadReading(nn.Sequential):
 
 def network_input(layers: Sequence[nn.Module], scene: tuple[int, int, int]) -> tuple[int, int, int]:
     """Shape of what a network sees behind a camera: the reading, or as many pixels as the scene if it has fewer."""
-    channels, height, width = handed_over(nn.Sequential(*layers), scene)
-    return (channels, *scene[1:]) if height < scene[1] or width < scene[2] else (channels, height, width)
+    return _seen(handed_over(nn.Sequential(*layers), scene), scene)
 
 
 def join(layers: Sequence[nn.Module], network: nn.Module, scene: tuple[int, int, int]) -> nn.Sequential:
@@ -106,7 +106,17 @@ def join(layers: Sequence[nn.Module], network: nn.Module, scene: tuple[int, int,
     A reading smaller than the scene is spread over the scene's pixels (nearest, so no value is invented): the network
     then has the same field of view, depth and cost behind every camera.
     """
-    if network_input(layers, scene) != handed_over(nn.Sequential(*layers), scene):
+    return _joined(layers, network, handed_over(nn.Sequential(*layers), scene), scene)
+
+
+def _seen(reading: tuple[int, int, int], scene: tuple[int, int, int]) -> tuple[int, int, int]:
+    return (reading[0], *scene[1:]) if reading[1] < scene[1] or reading[2] < scene[2] else reading
+
+
+def _joined(
+    layers: Sequence[nn.Module], network: nn.Module, reading: tuple[int, int, int], scene: tuple[int, int, int]
+) -> nn.Sequential:
+    if _seen(reading, scene) != reading:
         network = SpreadReading(network, scene[1:])
     return nn.Sequential(*layers, network)
 

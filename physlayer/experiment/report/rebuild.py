@@ -27,7 +27,7 @@ def rebuild_model(sweep: Sweep, variant: Variant, record: Record, out: Path, set
 
     Args:
         sweep: the sweep of the record. variant: the arm of the record. record: a whole record.
-        out: output folder, with ``models/``. settings: ``{"options": …}`` of the task, as in the engine.
+        out: output folder, with ``models/``. settings: ``{"options": …}`` of the task, as in the runner.
 
     Raises:
         ValueError: if the data is no longer that of the record, or the record is of another sweep or arm.
